@@ -1,0 +1,16 @@
+# Every library we stand on, from the distribution (scripts/install-deps brings them).
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+pkg_check_modules(NL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-genl-3.0)
+pkg_check_modules(KMOD REQUIRED IMPORTED_TARGET libkmod)
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)
+find_package(spdlog REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(GTest REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(rapidcheck REQUIRED)
+find_package(tl-expected REQUIRED)

@@ -1,0 +1,51 @@
+# The few kinds of thing this tree builds.
+
+# tcmud_room(<name> SOURCES ... [LINK ...]): a static library tcmud_<name> of one room of the daemon.
+function(tcmud_room name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(tcmud_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(tcmud_${name} PUBLIC ${PROJECT_SOURCE_DIR}/daemon ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(tcmud_${name} PUBLIC ${ARG_LINK} Threads::Threads)
+endfunction()
+
+# tcmud_handler(<name> SOURCES ... [LINK ...]): a loadable handler, lib/tcmud/handler_<name>.so.
+function(tcmud_handler name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(handler_${name} MODULE ${ARG_SOURCES})
+  target_include_directories(handler_${name} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(handler_${name} PRIVATE ${ARG_LINK} Threads::Threads)
+  set_target_properties(handler_${name} PROPERTIES
+    PREFIX "" C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
+    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/tcmud)
+  install(TARGETS handler_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tcmud)
+endfunction()
+
+# tcmud_test(<name> SOURCES ... [LINK ...] [TIMEOUT s] [LABELS ...]): one GoogleTest binary, one ctest entry.
+function(tcmud_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/daemon ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gmock GTest::gtest_main Threads::Threads)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()
+
+# tcmud_fuzz_target(<name> SOURCES ... [LINK ...]): one libFuzzer target; a corpus of seeds in tests/fuzz/corpus/<name>.
+function(tcmud_fuzz_target name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  if(NOT TCMUD_FUZZ)
+    return()
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/daemon)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} Threads::Threads)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/fuzz/run $<TARGET_FILE:${name}>)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 7200 LABELS fuzz)
+endfunction()

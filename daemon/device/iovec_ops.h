@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <sys/uio.h>
+
+// Copying to and from an initiator's buffer, which is scattered over the data area.
+namespace tcmud::device {
+
+// Copies the first bytes of the buffer, as many as both have; returns how many.
+size_t copy_from(std::span<const iovec> iov, std::span<uint8_t> to);
+
+// Copies to the beginning of the buffer, as many bytes as both have; returns how many.
+size_t copy_to(std::span<const iovec> iov, std::span<const uint8_t> from);
+
+// Zeroes the buffer from byte `offset` to its end.
+void zero_from(std::span<const iovec> iov, uint64_t offset);
+
+// Shortens the list to `length` bytes, in place; returns how many iovecs are left.
+size_t trim(std::span<iovec> iov, uint64_t length);
+
+[[nodiscard]] bool is_zero(const void* data, size_t size);
+
+}  // namespace tcmud::device

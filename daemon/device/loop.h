@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/mpsc_list.h"
+#include "device/dispatcher.h"
+#include "device/slab.h"
+#include "kernel/ring.h"
+#include "kernel/uio_port.h"
+#include "plugin/backend.h"
+
+namespace tcmud::device {
+
+// What the loop asks of the rest of the LUN. Called by the holder of the loop role; must return at
+// once.
+class LoopOwner {
+ public:
+  // An initiator asks who the LUN is and what we know may be old: read it again, then post set_view
+  // and set_identity_fresh_until.
+  virtual void identity_wanted() = 0;
+  // The ring makes no sense any more; nothing is taken from it until it was reset.
+  virtual void ring_broken(const char* reason) = 0;
+  // The kernel's side is gone without a REMOVED event.
+  virtual void device_gone() = 0;
+  // The handler completed a request that it does not have. Any thread.
+  virtual void handler_misbehaved(int32_t status) = 0;
+
+ protected:
+  ~LoopOwner() = default;
+};
+
+// One LUN's way from ring to handler and back: everything between the kernel's wake-up and the
+// kick.
+//
+// Threads: everything but execute(), post(), stop_taking() and the completions of handlers runs on
+// the holder of the loop role, one thread at a time. Invariants: a command is in exactly one place
+// (the handler, `ready_`, `parked_`, `completed_`, or answered); the ring's tail moves in kick()
+// only; there is one kick per batch.
+class Loop final : plugin::CompletionSink {
+ public:
+  Loop(kernel::Ring& ring, const kernel::UioPort& port, plugin::Backend& backend, Slab& slab,
+       View view, const std::string& lun, LoopOwner& owner);
+
+  // Drains completions, takes commands (with a blocking handler until a request is ready), submits
+  // (unless the handler blocks), answers, kicks. `hold`: answers that are not due yet may stay
+  // unkicked, because the next turn comes soon. True: it did something, or there is more to do.
+  bool turn(bool hold);
+
+  // A blocking handler's next request, to be executed by the caller once it gave up the role;
+  // nullptr: none.
+  [[nodiscard]] Slot* take_ready();
+  // Any thread, without the role: lets the blocking handler do a request that take_ready() gave.
+  void execute(Slot& slot);
+
+  // Is there anything for a turn?
+  [[nodiscard]] bool has_work() const {
+    return has_news() || ready_first_ != nullptr || (taking() && ring_.has_work());
+  }
+  // The part of it that other threads cause. Any thread.
+  [[nodiscard]] bool has_news() const {
+    return !completed_.empty() || posted_.load(std::memory_order_seq_cst);
+  }
+  // has_work() for one who polls: looks at the handler too.
+  [[nodiscard]] bool poll() { return (in_handler_ > 0 && backend_.reap()) || has_work(); }
+
+  // Runs on the loop before the next command. Any thread; the caller wakes the loop.
+  void post(std::function<void(Dispatcher&)> message);
+
+  // Nothing more is taken from the ring. Any thread; the caller wakes the loop.
+  void stop_taking() { stopping_.store(true, std::memory_order_seq_cst); }
+  // The opposite, for a ring that was reset; no thread holds the role.
+  void start_taking() {
+    stopping_.store(false, std::memory_order_seq_cst);
+    broken_told_ = false;
+  }
+  // After stop_taking: everything taken is answered. The holder of the role.
+  [[nodiscard]] bool finished() const {
+    return stopping_.load(std::memory_order_relaxed) && slab_.in_use() == 0;
+  }
+  // Answers that the kernel was not told of yet.
+  [[nodiscard]] bool has_unkicked() const { return unkicked_ > 0; }
+
+  // Called when something was pushed by another thread and the loop may be asleep.
+  void set_waker(std::function<void()> waker) { waker_ = std::move(waker); }
+
+ private:
+  static constexpr uint32_t kTakePerTurn =
+      128;  // so that completions are never kept waiting by a full ring
+
+  [[nodiscard]] bool taking() const {
+    return !stopping_.load(std::memory_order_relaxed) && !broken_told_;
+  }
+  bool read_posts();
+  bool drain_completed();
+  bool take_commands();
+  bool take_one();
+  void act(Slot& slot, Dispatcher::Next next);
+  void make_ready(Slot& slot);
+  void submit_ready();
+  void answer(Slot& slot);
+  bool kick();  // true: the tail moved
+  void completed(plugin::Request& request, int32_t status, uint64_t info) override;
+  void stray_completion(const plugin::Request& request, int32_t status) override;
+
+  kernel::Ring& ring_;
+  const kernel::UioPort& port_;
+  plugin::Backend& backend_;
+  Slab& slab_;
+  Dispatcher dispatcher_;
+  const std::string lun_;
+  LoopOwner& owner_;
+  const bool blocking_;
+  std::function<void()> waker_;
+
+  // Loop role only.
+  kernel::CommandEntry entry_;
+  kernel::TmrEntry tmr_;
+  Slot* ready_first_ = nullptr;  // FIFO by next_completed: requests to be submitted
+  Slot* ready_last_ = nullptr;
+  Slot* parked_ = nullptr;   // INQUIRYs that wait for the identity
+  uint32_t in_handler_ = 0;  // ASYNC: requests that the handler has
+  bool batch_open_ = false;  // ASYNC: submitted since flush_batch
+  uint32_t unkicked_ = 0;    // answers since the last kick
+  uint64_t unkicked_bytes_ = 0;
+  bool broken_told_ = false;
+  bool gone_told_ = false;
+
+  // From other threads.
+  MpscList<Slot> completed_;
+  std::atomic<bool> stopping_{false};  // set by stop_taking, read by the loop
+  std::atomic<bool> posted_{false};    // set after posts_ grew, pairs with read_posts
+  std::mutex posts_mutex_;
+  std::vector<std::function<void(Dispatcher&)>> posts_;
+};
+
+}  // namespace tcmud::device

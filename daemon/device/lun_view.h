@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "device/dispatcher.h"
+#include "kernel/kernel_port.h"
+
+namespace tcmud::device {
+
+// What configfs says about a LUN.
+struct LunAttributes {
+  uint32_t block_size = 512;  // bytes: attrib/hw_block_size
+  uint64_t size = 0;          // bytes: attrib/dev_size
+  uint32_t max_sectors = 0;   // logical blocks: attrib/hw_max_sectors
+  std::string serial;         // wwn/vpd_unit_serial
+};
+
+Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::DeviceName& name);
+
+// The serial number alone; "" where there is none yet.
+std::string read_serial(kernel::KernelPort& kernel, const kernel::DeviceName& name);
+
+// What initiators are told, from both sides.
+View make_view(const LunAttributes& attributes, const tcmud_props& props, bool write_through);
+
+}  // namespace tcmud::device

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace tcmud::device {
+
+// Is it worth looking at the ring for a moment before sleeping? Sleeping and being woken costs some
+// 10 µs of CPU and more of latency, so while commands follow each other closely a loop that looks
+// is faster and cheaper than one that sleeps; while they don't, looking is waste.
+//
+// Learns from its own tries: a try that found work raises the score, one that did not lowers it by
+// more, and at zero there is only a probe now and then, ever rarer. So an idle LUN costs nothing, a
+// busy one is found out within a few commands, and a machine short of CPUs (a try that was
+// interrupted) is left alone for a while. Pure: one thread, no clock of its own.
+class Poller {
+ public:
+  explicit Poller(uint32_t limit_ns) : limit_ns_(limit_ns) {}
+
+  // The loop has nothing to do: how long may it look (ns)? 0: go to sleep.
+  [[nodiscard]] uint32_t budget() {
+    if (limit_ns_ == 0) {
+      return 0;
+    }
+    if (score_ > 0) {
+      return limit_ns_;
+    }
+    if (++sleeps_ < probe_after_) {
+      return 0;
+    }
+    sleeps_ = 0;
+    return limit_ns_;
+  }
+
+  void found_work() {
+    score_ = std::min(score_ + kReward, kMaxScore);
+    probe_after_ = kFirstProbe;
+  }
+  void found_nothing() {
+    score_ = std::max(score_ - kPenalty, 0);
+    probe_after_ = std::min(probe_after_ * 2, kRarestProbe);
+  }
+  // The thread was off its CPU while it looked: somebody else needs it.
+  void interrupted() {
+    score_ = 0;
+    sleeps_ = 0;
+    probe_after_ = kRarestProbe;
+  }
+
+ private:
+  static constexpr int kReward = 1, kPenalty = 4, kMaxScore = 16;
+  static constexpr uint32_t kFirstProbe = 4, kRarestProbe = 256;
+
+  uint32_t limit_ns_;
+  int score_ = 0;
+  uint32_t sleeps_ = 0;
+  uint32_t probe_after_ = kFirstProbe;
+};
+
+// How many finished commands, and bytes of data-in, are collected before the kernel is told.
+// Kicking early keeps the other side busy while the queue is shallow; one kick a sweep is cheapest
+// when it is deep, but the kernel copies data-in under locks while it is kicked, so that bytes are
+// bounded.
+struct KickPolicy {
+  static constexpr uint32_t kShallow = 48;       // commands in flight
+  static constexpr uint32_t kShallowBatch = 8;   // commands
+  static constexpr uint32_t kDeepBatch = 64;     // commands
+  static constexpr uint64_t kBytes = 256 << 10;  // data-in
+
+  [[nodiscard]] static bool due(uint32_t unkicked, uint64_t bytes, uint32_t live) {
+    return unkicked >= (live <= kShallow ? kShallowBatch : kDeepBatch) || bytes >= kBytes;
+  }
+};
+
+}  // namespace tcmud::device

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <sys/uio.h>
+
+#include "base/cache_line.h"
+#include "base/mapping.h"
+#include "base/result.h"
+#include "plugin/request.h"
+#include "scsi/execute.h"
+
+namespace tcmud::device {
+
+// What is left to do for one command, beyond the request that the handler has now.
+struct Plan {
+  enum class Then : uint8_t {
+    kAnswer,      // the request was the last one
+    kNextPiece,   // go on at `offset` with `remaining` bytes of the same kind
+    kNextRanges,  // UNMAP: go on with the ranges from `first_range`
+  };
+  Then then = Then::kAnswer;
+  bool flush_at_end = false;  // a FLUSH behind the last request makes it durable: FUA by emulation
+  uint16_t first_range = 0, ranges = 0;
+  uint64_t remaining = 0;  // bytes behind the present request
+  uint64_t piece = 0;      // bytes of a full piece
+};
+
+inline constexpr uint64_t kNoDataIn = UINT64_MAX;
+
+// One command on its way: everything about it, allocated once.
+struct alignas(kCacheLine) Slot {
+  plugin::Request request;  // what the handler has or had last
+  Slot* next_completed =
+      nullptr;                // link of the one list that the slot is in: completed, ready, parked
+  int32_t status = TCMUD_OK;  // of the request, once completed
+  uint16_t command_id = 0;    // the kernel's
+  uint16_t index = 0;
+  uint64_t info = TCMUD_NO_INFO;
+  uint64_t data_length = 0;  // bytes of the initiator's buffer
+  // Bytes of data-in that count with GOOD; kNoDataIn where the data goes the other way.
+  uint64_t answer_length = 0;
+  std::span<iovec> iov;  // the initiator's buffer
+  Plan plan;
+  std::array<uint8_t, 32> cdb{};  // no command of ours has a longer one
+  uint8_t cdb_length = 0;
+  std::unique_ptr<iovec[]> spill;  // iovecs of a buffer in more pieces than kIovecs
+};
+
+// Every slot of one LUN with its handler's context and its iovecs, in memory that is reserved once
+// and becomes resident only as deep as the queue has ever been. Slots are taken lowest first, so
+// that a shallow queue stays in the cache. One thread at a time: the holder of the loop role.
+class Slab {
+ public:
+  // Enough for 1 MiB in scattered pages, with room; longer lists spill to the heap.
+  static constexpr uint32_t kIovecs = 512;
+
+  static Result<std::unique_ptr<Slab>> create(uint32_t slots, uint32_t context_size);
+  ~Slab();
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
+
+  // nullptr: all are taken.
+  [[nodiscard]] Slot* take();
+  void give_back(Slot* slot);
+
+  // The memory for a slot's iovecs; also used for UNMAP's ranges.
+  [[nodiscard]] std::span<iovec> iovecs(const Slot& slot) const {
+    return {reinterpret_cast<iovec*>(iovecs_ + slot.index * kIovecStride), kIovecs};
+  }
+  [[nodiscard]] uint32_t in_use() const { return in_use_; }
+
+ private:
+  // Not a power of two, or the first iovec of every slot would want the same cache set.
+  static constexpr size_t kIovecStride = kIovecs * sizeof(iovec) + kCacheLine;
+
+  Slab() = default;
+  [[nodiscard]] Slot* at(uint32_t index) const { return reinterpret_cast<Slot*>(base_) + index; }
+
+  Mapping memory_;
+  std::byte* base_ = nullptr;
+  std::byte* contexts_ = nullptr;
+  std::byte* iovecs_ = nullptr;
+  size_t context_stride_ = 0;
+  uint32_t slots_ = 0;
+  uint32_t in_use_ = 0;
+  uint32_t constructed_ = 0;  // slots [0, constructed_) exist
+  Slot* free_ = nullptr;      // of the constructed ones, last given back first
+};
+
+static_assert(sizeof(iovec) == sizeof(scsi::Range) && sizeof(iovec) == sizeof(tcmud_range));
+static_assert(Slab::kIovecs >= scsi::kMaxUnmapDescriptors);
+
+}  // namespace tcmud::device

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "scsi/command_table.h"
+#include "scsi/execute.h"
+
+// Any LUN, any CDB of any length, any data: whatever execute() says keeps to the LUN, to the buffers, and to its own
+// contract. The input begins with the LUN; every byte that is not there counts as zero.
+namespace {
+
+using namespace tcmud::scsi;
+
+#define REQUIRE(condition)                                                     \
+  do {                                                                         \
+    if (!(condition)) {                                                        \
+      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);     \
+      std::abort();                                                            \
+    }                                                                          \
+  } while (false)
+
+class Input {
+ public:
+  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
+  uint8_t byte() {
+    if (left_ == 0) {
+      return 0;
+    }
+    --left_;
+    return *data_++;
+  }
+  uint64_t number(int bytes) {
+    uint64_t v = 0;
+    while (bytes-- > 0) {
+      v = v << 8 | byte();
+    }
+    return v;
+  }
+  std::vector<uint8_t> bytes(size_t most) {
+    const size_t n = std::min(most, left_);
+    std::vector<uint8_t> out(data_, data_ + n);  // an allocation of its own: its end is guarded
+    data_ += n;
+    left_ -= n;
+    return out;
+  }
+
+ private:
+  const uint8_t* data_;
+  size_t left_;
+};
+
+Lun any_lun(Input& in) {
+  Lun lun;
+  lun.block_size = 512u << (in.byte() % 4);
+  lun.physical_block_size = static_cast<uint32_t>(in.number(2)) << 4;
+  // A quarter each: a handful of blocks, the boundary of 21 bits, that of 32 bits, and as many as there can be.
+  const uint8_t kind = in.byte();
+  const uint64_t distance = in.number(2);
+  const uint64_t most = (uint64_t{1} << 63) / lun.block_size - 1;
+  const uint64_t bases[] = {0, 0x1F8000, 0xFFFF8000, most - 0xFFFF};
+  lun.blocks = bases[kind % 4] + distance;
+  const uint8_t flags = in.byte();
+  lun.read_only = (flags & 0x07) == 0x07;
+  lun.can_fua = (flags & 0x08) != 0;
+  lun.can_flush = (flags & 0x10) != 0;
+  lun.can_unmap = (flags & 0x20) == 0;
+  lun.unmap_zeroes = (flags & 0x40) != 0;
+  lun.thin = (flags & 0x80) != 0;
+  const uint8_t limits = in.byte();
+  lun.max_transfer_blocks = (limits & 1) != 0 ? static_cast<uint32_t>(in.number(2)) : 0;
+  lun.max_unmap_blocks = (limits & 2) != 0 ? static_cast<uint32_t>(in.number(3)) : 0;
+  lun.max_unmap_descriptors = (limits & 4) != 0 ? static_cast<uint32_t>(in.number(2)) : 256;
+  lun.max_write_same_blocks = (limits & 8) != 0 ? in.number(3) : 0;
+  if ((limits & 16) != 0) {
+    const auto serial = in.bytes(in.byte());
+    lun.serial.assign(serial.begin(), serial.end());
+    lun.vendor = lun.product = lun.serial;
+  }
+  return lun;
+}
+
+void check_extent(const Lun& lun, uint64_t offset, uint64_t length) {
+  const uint64_t size = lun.blocks * lun.block_size;
+  REQUIRE(offset % lun.block_size == 0);
+  REQUIRE(length % lun.block_size == 0);
+  REQUIRE(offset <= size);
+  REQUIRE(length <= size - offset);
+}
+
+void check_block(const Lun& lun, const Command& command, const BlockRequest& block,
+                 std::span<const Range> ranges) {
+  if (block.op == BlockOp::kUnmap) {
+    REQUIRE(lun.can_unmap);
+    REQUIRE(block.ranges > 0);
+    REQUIRE(block.ranges <= std::min<size_t>(ranges.size(), command.parameters.size() / 16));
+    for (const Range& range : ranges.first(block.ranges)) {
+      REQUIRE(range.length > 0);
+      check_extent(lun, range.offset, range.length);
+    }
+  } else {
+    REQUIRE(block.ranges == 0);
+    check_extent(lun, block.offset, block.length);
+  }
+  switch (block.op) {
+    case BlockOp::kRead:
+    case BlockOp::kWrite:
+      REQUIRE(block.length > 0);
+      REQUIRE(block.length <= command.data_length);
+      REQUIRE(lun.max_transfer_blocks == 0 ||
+              block.length / lun.block_size <= lun.max_transfer_blocks);
+      break;
+    case BlockOp::kWriteSame:
+      REQUIRE(command.data_length == lun.block_size);
+      [[fallthrough]];
+    case BlockOp::kWriteZeroes:
+      REQUIRE(block.length > 0);
+      REQUIRE(lun.can_unmap || !block.may_unmap);
+      break;
+    case BlockOp::kFlush:
+      REQUIRE(lun.can_flush);
+      break;
+    case BlockOp::kUnmap:
+      break;
+  }
+  REQUIRE(lun.can_fua || !block.fua);
+  const bool reads = block.op == BlockOp::kRead || block.op == BlockOp::kFlush;
+  REQUIRE(!lun.read_only || reads);
+}
+
+void check_sense(const Outcome& outcome) {
+  REQUIRE(outcome.status == Status::kGood || outcome.status == Status::kCheckCondition);
+  if (outcome.status == Status::kCheckCondition) {
+    REQUIRE(outcome.kind == Outcome::Kind::kReply);
+    REQUIRE(outcome.response_length == 0);
+    REQUIRE(outcome.sense.code != asc::kNone);
+  }
+  std::array<uint8_t, 32> sense;
+  const size_t length = encode_sense(outcome.sense, sense);
+  REQUIRE(length == 18 || (length > 18 && length <= sense.size()));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  Input in(data, size);
+  const Lun lun = any_lun(in);
+  const uint8_t shape = in.byte();
+  // Lengths of the data buffer near what commands want, or any.
+  const uint64_t lengths[] = {0, lun.block_size, 24, in.number(2), in.number(4), UINT64_MAX};
+  const uint64_t data_length = lengths[(shape >> 4) % std::size(lengths)];
+  std::vector<uint8_t> cdb = in.bytes((shape & 0x08) != 0 ? in.byte() % 40 : 16);
+  if ((shape & 0x07) != 0 && !cdb.empty()) {
+    // Mostly a command that is there.
+    const auto table = command_table();
+    const CommandDescription& d = table[cdb[0] % table.size()];
+    cdb[0] = d.opcode;
+    if (d.has_service_action() && cdb.size() > 1) {
+      cdb[1] = static_cast<uint8_t>((cdb[1] & 0xE0) | d.service_action);
+    }
+  }
+
+  const size_t wanted = parameter_list_length(cdb, data_length);
+  REQUIRE(wanted <= data_length);
+  REQUIRE(wanted <= kMaxParameterList);
+  std::vector<uint8_t> parameters = in.bytes(wanted);
+  if ((shape & 0x08) == 0) {
+    parameters.resize(wanted);  // else: a transport that gave less than it said
+  }
+  std::vector<uint8_t> response(kMaxResponse);
+  std::vector<Range> ranges(kMaxUnmapDescriptors);
+  const Command command{.cdb = cdb, .data_length = data_length, .parameters = parameters};
+  const Outcome outcome = execute(lun, command, response, ranges);
+
+  REQUIRE(outcome.response_length <= std::min<uint64_t>(data_length, kMaxResponse));
+  check_sense(outcome);
+  if (outcome.kind == Outcome::Kind::kBlock) {
+    REQUIRE(outcome.response_length == 0);
+    check_block(lun, command, outcome.block, ranges);
+  }
+
+  // A table entry is executed, and nothing else is; and only a whole CDB is.
+  const CommandDescription* d = find_command(cdb);
+  if (d == nullptr || d->has(kAnsweredByTarget) || !is_supported(lun, *d)) {
+    REQUIRE(outcome.status == Status::kCheckCondition);
+    REQUIRE(outcome.sense.code == asc::kInvalidOperationCode || cdb.size() < 2);
+  } else if (cdb.size() < d->cdb_length) {
+    REQUIRE(outcome.sense.code == asc::kInvalidFieldInCdb);
+  } else {
+    REQUIRE(outcome.sense.code != asc::kInvalidOperationCode);
+    if (d->transfer == Transfer::kDataIn && d->length.width == 2) {
+      REQUIRE(outcome.response_length <= tcmud::load_be16(&cdb[d->length.offset]));
+    }
+  }
+  (void)ignores_unit_attention(cdb);
+
+  // Pure: the same again is the same.
+  std::vector<uint8_t> again(kMaxResponse);
+  std::vector<Range> ranges_again(kMaxUnmapDescriptors);
+  const Outcome second = execute(lun, command, again, ranges_again);
+  REQUIRE(second.kind == outcome.kind && second.sense == outcome.sense);
+  REQUIRE(second.response_length == outcome.response_length);
+  REQUIRE(std::equal(again.begin(), again.begin() + second.response_length, response.begin()));
+  return 0;
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ram_handler.h"
+
+#include <cstdio>
+
+namespace tcmud::test {
+
+namespace {
+
+RamControl* control = nullptr;
+
+struct Disk {
+  const tcmud_host* host = nullptr;
+  std::mutex mutex;
+  std::condition_variable came;
+  std::deque<tcmud_request*> queue;
+  bool ending = false;
+  std::vector<std::thread> threads;
+
+  int32_t perform(tcmud_request& request) {
+    ++control->requests;
+    if (control->verdict) {
+      if (const int32_t verdict = control->verdict(request); verdict != TCMUD_OK) {
+        return verdict;
+      }
+    }
+    const std::lock_guard lock(control->mutex);
+    uint8_t* at = control->data.data() + request.offset;
+    switch (request.op) {
+      case TCMUD_OP_READ:
+      case TCMUD_OP_WRITE:
+        for (uint32_t i = 0; i < request.iovcnt; ++i) {
+          const iovec& piece = request.iov[i];
+          request.op == TCMUD_OP_READ ? std::memcpy(piece.iov_base, at, piece.iov_len)
+                                      : std::memcpy(at, piece.iov_base, piece.iov_len);
+          at += piece.iov_len;
+        }
+        control->writes += request.op == TCMUD_OP_WRITE;
+        control->fua_writes += (request.flags & TCMUD_FLAG_FUA) != 0;
+        return TCMUD_OK;
+      case TCMUD_OP_FLUSH:
+        ++control->flushes;
+        return TCMUD_OK;
+      case TCMUD_OP_UNMAP:
+        ++control->unmaps;
+        for (uint32_t i = 0; i < request.nranges; ++i) {
+          std::memset(control->data.data() + request.ranges[i].offset, 0, request.ranges[i].length);
+        }
+        return TCMUD_OK;
+      case TCMUD_OP_WRITE_ZEROES:
+        ++control->zeroes;
+        std::memset(at, 0, request.length);
+        return TCMUD_OK;
+      case TCMUD_OP_WRITE_SAME:
+        for (uint64_t done = 0; done < request.length; done += request.iov[0].iov_len) {
+          std::memcpy(at + done, request.iov[0].iov_base, request.iov[0].iov_len);
+        }
+        return TCMUD_OK;
+      default:
+        return TCMUD_NOT_SUPPORTED;
+    }
+  }
+
+  void serve() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      came.wait(lock, [this] { return ending || !queue.empty(); });
+      if (queue.empty()) {
+        return;
+      }
+      // The last first: completions come out of order.
+      tcmud_request* request = queue.back();
+      queue.pop_back();
+      lock.unlock();
+      const int32_t status = perform(*request);
+      const bool twice = control->complete_twice;
+      host->complete(request, status, TCMUD_NO_INFO);
+      if (twice) {
+        host->complete(request, status, TCMUD_NO_INFO);
+      }
+      lock.lock();
+    }
+  }
+};
+
+int32_t ram_open(const tcmud_open_args* args, void** handle, char* why, size_t why_size) {
+  if (control->open_verdict) {
+    if (const int32_t verdict = control->open_verdict(); verdict != 0) {
+      std::snprintf(why, why_size, "%s", "the test said no");
+      return verdict;
+    }
+  }
+  auto disk = std::make_unique<Disk>();
+  disk->host = args->host;
+  {
+    const std::lock_guard lock(control->mutex);
+    if (control->data.size() < args->lun_size) {
+      control->data.resize(args->lun_size);
+    }
+  }
+  if (control->model == RamControl::Model::kThreaded) {
+    for (int i = 0; i < 2; ++i) {
+      disk->threads.emplace_back([d = disk.get()] { d->serve(); });
+    }
+  }
+  ++control->opened;
+  *handle = disk.release();
+  return 0;
+}
+
+void ram_get_props(void*, tcmud_props* props) {
+  const bool pool = control->model == RamControl::Model::kPool;
+  props->model = pool ? TCMUD_MODEL_BLOCKING : TCMUD_MODEL_ASYNC;
+  props->threads = pool ? 4 : 0;
+  const std::lock_guard lock(control->mutex);
+  props->lun_size = control->data.size();
+  props->fua = control->fua;
+  props->flush = control->flush;
+  props->unmap = control->unmap;
+  props->write_zeroes = control->write_zeroes;
+  props->write_same = control->write_same;
+  props->write_cache = control->write_cache;
+  props->unmap_zeroes = 1;
+  props->max_unmap_ranges = control->max_unmap_ranges;
+  props->max_write_zeroes_length = control->max_write_zeroes;
+}
+
+int32_t ram_submit(void* handle, tcmud_request* request) {
+  auto* disk = static_cast<Disk*>(handle);
+  if (control->model != RamControl::Model::kThreaded) {
+    return disk->perform(*request);
+  }
+  const std::lock_guard lock(disk->mutex);
+  disk->queue.push_back(request);
+  disk->came.notify_one();
+  return TCMUD_QUEUED;
+}
+
+int32_t ram_resize(void*, uint64_t size, char*, size_t) {
+  const std::lock_guard lock(control->mutex);
+  control->data.resize(size);
+  return 0;
+}
+
+void ram_close(void* handle) {
+  const std::unique_ptr<Disk> disk(static_cast<Disk*>(handle));
+  {
+    const std::lock_guard lock(disk->mutex);
+    disk->ending = true;
+  }
+  disk->came.notify_all();
+  for (std::thread& thread : disk->threads) {
+    thread.join();
+  }
+  ++control->closed;
+}
+
+constexpr tcmud_handler kRam = {
+    .size = sizeof(tcmud_handler),
+    .abi = TCMUD_ABI,
+    .subtype = "ram",
+    .description = "memory, as a test wants it",
+    .config_help = "anything",
+    .ctx_size = 16,
+    .reserved_ = 0,
+    .check_config = nullptr,
+    .open = ram_open,
+    .get_props = ram_get_props,
+    .submit = ram_submit,
+    .flush_batch = nullptr,
+    .reap = nullptr,
+    .cancel = nullptr,
+    .resize = ram_resize,
+    .close = ram_close,
+    .get_extension = nullptr,
+};
+
+}  // namespace
+
+const tcmud_handler& ram_handler(RamControl& wanted) {
+  control = &wanted;
+  return kRam;
+}
+
+}  // namespace tcmud::test

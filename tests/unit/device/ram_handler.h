@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/uio.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <tcmud/handler.h>
+
+namespace tcmud::test {
+
+// What a test wants of the RAM disks that are opened from now on, and what they saw. One per test.
+struct RamControl {
+  enum class Model { kInline, kThreaded, kPool };
+  Model model = Model::kInline;
+  tcmud_support fua = TCMUD_NATIVE, flush = TCMUD_NATIVE, unmap = TCMUD_NATIVE,
+                write_zeroes = TCMUD_NATIVE, write_same = TCMUD_NONE;
+  uint32_t max_unmap_ranges = 4;
+  uint64_t max_write_zeroes = 0;
+  bool write_cache = true;
+
+  // Asked before each request is done; anything but TCMUD_OK is the answer. Any thread.
+  std::function<int32_t(const tcmud_request&)> verdict;
+  std::function<int32_t()> open_verdict;  // 0 or a negative errno
+  bool complete_twice = false;
+
+  std::atomic<uint64_t> opened{0}, closed{0}, requests{0}, fua_writes{0}, flushes{0}, unmaps{0},
+      zeroes{0}, writes{0};
+  std::mutex mutex;
+  std::vector<uint8_t> data;  // the medium; survives close and open
+};
+
+// A handler "ram" that obeys `control`, which must outlive every handle.
+const tcmud_handler& ram_handler(RamControl& control);
+
+}  // namespace tcmud::test
