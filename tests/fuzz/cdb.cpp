@@ -11,18 +11,19 @@
 #include "scsi/command_table.h"
 #include "scsi/execute.h"
 
-// Any LUN, any CDB of any length, any data: whatever execute() says keeps to the LUN, to the buffers, and to its own
-// contract. The input begins with the LUN; every byte that is not there counts as zero.
+// Any LUN, any CDB of any length, any data: whatever execute() says keeps to the LUN, to the
+// buffers, and to its own contract. The input begins with the LUN; every byte that is not there
+// counts as zero.
 namespace {
 
 using namespace tcmud::scsi;
 
-#define REQUIRE(condition)                                                     \
-  do {                                                                         \
-    if (!(condition)) {                                                        \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);     \
-      std::abort();                                                            \
-    }                                                                          \
+#define REQUIRE(condition)                                                 \
+  do {                                                                     \
+    if (!(condition)) {                                                    \
+      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                        \
+    }                                                                      \
   } while (false)
 
 class Input {
@@ -59,7 +60,8 @@ Lun any_lun(Input& in) {
   Lun lun;
   lun.block_size = 512u << (in.byte() % 4);
   lun.physical_block_size = static_cast<uint32_t>(in.number(2)) << 4;
-  // A quarter each: a handful of blocks, the boundary of 21 bits, that of 32 bits, and as many as there can be.
+  // A quarter each: a handful of blocks, the boundary of 21 bits, that of 32 bits, and as many as
+  // there can be.
   const uint8_t kind = in.byte();
   const uint64_t distance = in.number(2);
   const uint64_t most = (uint64_t{1} << 63) / lun.block_size - 1;

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/kernel_port.h"
+
+#include <charconv>
+
+namespace tcmud::kernel {
+
+Result<uint64_t> read_number(KernelPort& kernel, const DeviceName& device, std::string_view path) {
+  auto text = kernel.read_attribute(device, path);
+  if (!text) {
+    return tl::unexpected(std::move(text.error()));
+  }
+  std::string_view digits = *text;
+  int base = 10;
+  if (digits.starts_with("0x")) {
+    digits.remove_prefix(2);
+    base = 16;
+  }
+  uint64_t number = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, number, base);
+  if (error != std::errc{} || stop != end) {
+    return fail(EINVAL, "{}: {} is '{}', not a number from 0 to 2^64-1", device.lun(), path, *text);
+  }
+  return number;
+}
+
+}  // namespace tcmud::kernel

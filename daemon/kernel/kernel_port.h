@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "kernel/uio_port.h"
+
+namespace tcmud::kernel {
+
+// What a UIO name "tcm-user/<hba>/<name>/<subtype>/<config>" says. The configuration may be empty
+// or contain '/'.
+struct DeviceName {
+  uint32_t hba = 0;
+  std::string name;
+  std::string subtype;  // up to the first '/' of dev_config; all of it where there is none
+  std::string config;   // behind that '/', verbatim
+
+  // "user_<hba>/<name>": how log, D-Bus and people name the LUN; also its path below configfs
+  // core/.
+  [[nodiscard]] std::string lun() const { return "user_" + std::to_string(hba) + "/" + name; }
+  bool operator==(const DeviceName&) const = default;
+};
+
+// nullopt: not a TCMU device (other UIO drivers exist).
+[[nodiscard]] std::optional<DeviceName> parse_uio_name(std::string_view uio_name);
+
+// The one answer that a netlink event is owed: status 0 or a negative errno, with the type that
+// belongs to the event. Sent exactly once: by send(), or with -EIO by the destructor of one that
+// was never sent. Any thread.
+class Reply {
+ public:
+  using Sender = std::function<void(int status)>;
+  Reply() = default;  // owes nothing
+  explicit Reply(Sender sender) : sender_(std::move(sender)) {}
+  Reply(Reply&& other) noexcept : sender_(std::exchange(other.sender_, nullptr)) {}
+  Reply& operator=(Reply&& other) noexcept {
+    if (this != &other) {
+      send(-EIO);
+      sender_ = std::exchange(other.sender_, nullptr);
+    }
+    return *this;
+  }
+  Reply(const Reply&) = delete;
+  Reply& operator=(const Reply&) = delete;
+  ~Reply() { send(-EIO); }
+
+  // A second call does nothing.
+  void send(int status) {
+    if (auto sender = std::exchange(sender_, nullptr)) {
+      sender(status);
+    }
+  }
+  // For an event of somebody else's device, which another daemon answers.
+  void leave_to_another_daemon() { sender_ = nullptr; }
+
+ private:
+  Sender sender_;
+};
+
+struct ConfigChange {
+  std::string dev_config;  // whole: "<subtype>/<config>"
+};
+struct SizeChange {
+  uint64_t bytes = 0;
+};
+struct WriteCacheChange {
+  bool enabled = false;
+};
+using Change = std::variant<ConfigChange, SizeChange, WriteCacheChange>;
+
+struct DeviceAdded {};
+struct DeviceRemoved {};
+struct DeviceReconfigured {
+  Change change;
+};
+
+// One message of the TCM-USER netlink family.
+struct Event {
+  DeviceName device;
+  uint32_t minor = 0;      // of uioN
+  uint32_t device_id = 0;  // the kernel's own number, for replies
+  std::variant<DeviceAdded, DeviceRemoved, DeviceReconfigured> what;
+  Reply reply;
+};
+
+struct FoundDevice {
+  DeviceName device;
+  uint32_t minor = 0;
+};
+
+// Everything the kernel shows us, as seen by the rest of the daemon: implemented by LinuxKernel,
+// and by the tests' fake kernel. All calls may block but are short; any thread.
+class KernelPort {
+ public:
+  virtual ~KernelPort() = default;
+
+  // The devices that exist now (/sys/class/uio/*/name).
+  virtual Result<std::vector<FoundDevice>> scan() = 0;
+
+  // Opens and maps /dev/uio<minor>. EBUSY: another process has it open.
+  virtual Result<UioPort> open_uio(uint32_t minor) = 0;
+
+  // An attribute of the device's configfs directory, e.g. "attrib/hw_block_size",
+  // "wwn/vpd_unit_serial"; trailing newline and padding removed. Never while the kernel waits for
+  // the device's REMOVED reply (the directory is locked then).
+  virtual Result<std::string> read_attribute(const DeviceName& device, std::string_view path) = 0;
+  virtual Result<void> write_attribute(const DeviceName& device, std::string_view path,
+                                       std::string_view value) = 0;
+};
+
+// Numbers as configfs prints them.
+Result<uint64_t> read_number(KernelPort& kernel, const DeviceName& device, std::string_view path);
+
+}  // namespace tcmud::kernel

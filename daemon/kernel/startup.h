@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/result.h"
+#include "kernel/netlink.h"
+#include "kernel/uio.h"
+
+namespace tcmud::kernel {
+
+// What a daemon does before it looks for devices: loads the module, stops the kernel from sending
+// events, frees with EINTR whoever still waits for the answer of a daemon that is dead, joins the
+// netlink family, demands replies, and lets events come again. On return the caller scans for
+// devices; those that were enabled meanwhile are seen by the scan, by an event, or by both. Blocks
+// shortly; the main thread.
+//
+// block_netlink and reset_netlink are absent from kernels before 4.18 and may be read-only in a
+// container: then nobody is freed, which is logged, and all else works.
+Result<std::unique_ptr<Netlink>> join_kernel(const KernelPaths& paths);
+
+// The part between the module and the scan: runs `join` with the kernel's events blocked and the
+// leftovers freed. Events are let through again whatever `join` says; that failing is an error,
+// because then no LUN can be added any more.
+Result<void> with_events_blocked(const KernelPaths& paths,
+                                 const std::function<Result<void>()>& join);
+
+// Frees with EINTR whoever waits for an answer to an event: for events that were lost, once all
+// that could be answered is.
+Result<void> free_waiters(const KernelPaths& paths);
+
+}  // namespace tcmud::kernel

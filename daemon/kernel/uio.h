@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "kernel/kernel_port.h"
+
+namespace tcmud::kernel {
+
+// Where the kernel's file systems are mounted; tests put a directory of theirs in their place.
+struct KernelPaths {
+  std::string sysfs = "/sys";
+  std::string dev = "/dev";
+};
+
+// The TCMU devices among <sysfs>/class/uio/*, in the order of their minors. None if there is no
+// such class yet.
+Result<std::vector<FoundDevice>> scan_uio(const KernelPaths& paths);
+
+// See KernelPort::open_uio. ENODEV: uio<minor> is no TCMU device any more, or never was.
+Result<UioPort> open_uio_node(const KernelPaths& paths, uint32_t minor);
+
+// A file of sysfs or configfs (up to 64 KiB), without the newlines, blanks and NULs at its end.
+Result<std::string> read_small_file(const std::string& path);
+
+// One write(2) of the whole value, as sysfs and configfs want it.
+Result<void> write_small_file(const std::string& path, std::string_view value);
+
+}  // namespace tcmud::kernel

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/linux_kernel.h"
+
+#include <gtest/gtest.h>
+
+#include "unit/kernel/temporary_directory.h"
+
+namespace tcmud::kernel {
+namespace {
+
+TEST(LinuxKernel, ReadsAndWritesTheAttributesOfADevice) {
+  const test::TemporaryDirectory sysfs;
+  const std::string directory = "kernel/config/target/core/user_3/disk0/";
+  sysfs.write(directory + "attrib/hw_block_size", "4096\n");
+  sysfs.write(directory + "action/block_dev", "");
+  LinuxKernel kernel({sysfs.path(), "/nowhere"});
+  const DeviceName device = {3, "disk0", "file", "x"};
+  EXPECT_EQ(read_number(kernel, device, "attrib/hw_block_size").value(), 4096U);
+  EXPECT_EQ(kernel.read_attribute(device, "attrib/none").error().code, ENOENT);
+  EXPECT_EQ(kernel.read_attribute(device, "../disk1/enable").error().code, EINVAL);
+  ASSERT_TRUE(kernel.write_attribute(device, "action/block_dev", "1"));
+  EXPECT_EQ(sysfs.read(directory + "action/block_dev"), "1");
+  EXPECT_EQ(kernel.write_attribute(device, "../x", "1").error().code, EINVAL);
+}
+
+TEST(LinuxKernel, ScansAndOpensBelowItsPaths) {
+  const test::TemporaryDirectory sysfs;
+  const test::TemporaryDirectory dev;
+  sysfs.write("class/uio/uio0/name", "tcm-user/3/disk0/file/x\n");
+  sysfs.write("class/uio/uio0/maps/map0/size", "0x0000000000001000\n");
+  dev.write("uio0", std::string(4096, '\0'));
+  LinuxKernel kernel({sysfs.path(), dev.path()});
+  const auto found = kernel.scan();
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->size(), 1U);
+  EXPECT_TRUE(kernel.open_uio(found->front().minor));
+}
+
+}  // namespace
+}  // namespace tcmud::kernel
