@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace tcmud::scsi {
+
+// SAM-6 5.3.1.
+enum class Status : uint8_t {
+  kGood = 0x00,
+  kCheckCondition = 0x02,
+  kBusy = 0x08,
+  kReservationConflict = 0x18,
+  kTaskSetFull = 0x28,
+  kTaskAborted = 0x40,
+};
+
+// SPC-5 table 48.
+enum class SenseKey : uint8_t {
+  kNoSense = 0x0,
+  kNotReady = 0x2,
+  kMediumError = 0x3,
+  kHardwareError = 0x4,
+  kIllegalRequest = 0x5,
+  kUnitAttention = 0x6,
+  kDataProtect = 0x7,
+  kAbortedCommand = 0xB,
+  kMiscompare = 0xE,
+};
+
+// Additional sense code in the high byte, its qualifier in the low one.
+using AdditionalSense = uint16_t;
+namespace asc {
+inline constexpr AdditionalSense kNone = 0x0000;
+inline constexpr AdditionalSense kBecomingReady = 0x0401;
+inline constexpr AdditionalSense kNotReadyCauseNotReportable = 0x0400;
+inline constexpr AdditionalSense kTargetPortInStandbyState = 0x040B;
+inline constexpr AdditionalSense kWriteError = 0x0C00;
+inline constexpr AdditionalSense kUnrecoveredReadError = 0x1100;
+inline constexpr AdditionalSense kParameterListLengthError = 0x1A00;
+inline constexpr AdditionalSense kMiscompareDuringVerify = 0x1D00;
+inline constexpr AdditionalSense kInvalidOperationCode = 0x2000;
+inline constexpr AdditionalSense kLbaOutOfRange = 0x2100;
+inline constexpr AdditionalSense kInvalidFieldInCdb = 0x2400;
+inline constexpr AdditionalSense kInvalidFieldInParameterList = 0x2600;
+inline constexpr AdditionalSense kWriteProtected = 0x2700;
+inline constexpr AdditionalSense kSpaceAllocationFailed = 0x2707;
+inline constexpr AdditionalSense kCapacityDataHasChanged = 0x2A09;
+inline constexpr AdditionalSense kSavingParametersNotSupported = 0x3900;
+inline constexpr AdditionalSense kInternalTargetFailure = 0x4400;
+}  // namespace asc
+
+// What CHECK CONDITION comes with.
+struct Sense {
+  SenseKey key = SenseKey::kNoSense;
+  AdditionalSense code = asc::kNone;
+  // INFORMATION field: an LBA, or the miscompare offset in bytes.
+  std::optional<uint64_t> information{};
+  // Field pointer (SPC-5 4.4.2.4.2): byte of the CDB or parameter list that is wrong; only with
+  // ILLEGAL REQUEST.
+  std::optional<uint16_t> field{};
+  bool field_in_cdb = true;
+  // Bit pointer: the leftmost bit of the wrong field within that byte, 7 to 0; only with `field`.
+  std::optional<uint8_t> field_bit{};
+
+  bool operator==(const Sense&) const = default;
+};
+
+inline constexpr size_t kFixedSenseLength = 18;
+// Header, information descriptor, sense key specific descriptor.
+inline constexpr size_t kMaxDescriptorSenseLength = 8 + 12 + 8;
+
+// Fixed format sense data, always kFixedSenseLength bytes (SPC-5 4.4.3). INFORMATION that does not
+// fit into 32 bits is left out (VALID 0). `out` must have room. Returns the length.
+size_t encode_fixed(const Sense& sense, std::span<uint8_t> out);
+
+// Descriptor format sense data (SPC-5 4.4.2), at most kMaxDescriptorSenseLength bytes; `out` must
+// have room for that many. Returns the length.
+size_t encode_descriptor(const Sense& sense, std::span<uint8_t> out);
+
+}  // namespace tcmud::scsi

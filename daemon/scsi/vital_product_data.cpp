@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scsi/commands.h"
+
+// INQUIRY with EVPD: SPC-5 "Vital product data parameters", SBC-4 "VPD parameters for direct access
+// block devices".
+namespace tcmud::scsi {
+namespace {
+
+// The longest serial that a T10 vendor ID designator of 255 bytes can carry behind the vendor and
+// before its NUL.
+constexpr size_t kMaxSerial = 255 - 8 - 1;
+
+std::string_view serial_of(const Lun& lun) {
+  return std::string_view(lun.serial).substr(0, kMaxSerial);
+}
+
+// SPC-5 "Unit Serial Number VPD page": spaces where there is no serial number.
+void unit_serial_number(const Lun& lun, DataIn& data) {
+  const std::string_view serial = serial_of(lun);
+  data.text(serial.empty() ? "    " : serial);
+}
+
+constexpr int kNotHex = -1;
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') {
+    return c - '0';
+  }
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : kNotHex;
+}
+
+// NAA IEEE Registered Extended (SPC-5), as tcmu-runner and LIO make it, so that initiators find a
+// LUN again: NAA 6, company 001405h, then the first 25 hexadecimal digits of the serial, whatever
+// stands between them, filled up with zeroes. Left out where the serial has no such digit: LUNs
+// that can't be told apart must not look the same.
+void naa_designator(std::string_view serial, DataIn& data) {
+  constexpr uint8_t kPrefix[] = {6, 0, 0, 1, 4, 0, 5};
+  std::array<uint8_t, 32> nibbles{};
+  size_t n = std::copy(std::begin(kPrefix), std::end(kPrefix), nibbles.begin()) - nibbles.begin();
+  for (const char ch : serial) {
+    const int value = hex_value(ch);
+    if (value != kNotHex && n < nibbles.size()) {
+      nibbles[n++] = static_cast<uint8_t>(value);
+    }
+  }
+  if (n == std::size(kPrefix)) {
+    return;
+  }
+  data.put8(0x01);  // CODE SET: binary
+  data.put8(0x03);  // PIV 0, ASSOCIATION: logical unit, DESIGNATOR TYPE: NAA
+  data.put8(0x00);
+  data.put8(nibbles.size() / 2);
+  for (size_t i = 0; i < nibbles.size(); i += 2) {
+    data.put8(nibbles[i] << 4 | nibbles[i + 1]);
+  }
+}
+
+// T10 vendor ID based, as tcmu-runner makes it, the NUL at its end included.
+void t10_designator(std::string_view serial, DataIn& data) {
+  if (serial.empty()) {
+    return;
+  }
+  data.put8(0x02);  // CODE SET: ASCII
+  data.put8(0x01);  // PIV 0, ASSOCIATION: logical unit, DESIGNATOR TYPE: T10 vendor ID based
+  data.put8(0x00);
+  data.put8(8 + serial.size() + 1);
+  data.text("LIO-ORG ");
+  data.text(serial);
+  data.put8(0x00);
+}
+
+void device_identification(const Lun& lun, DataIn& data) {
+  t10_designator(serial_of(lun), data);
+  naa_designator(lun.serial, data);
+}
+
+// SBC-4 "Block Limits VPD page".
+void block_limits(const Lun& lun, DataIn& data) {
+  data.put8(0x01);   // WSNZ: WRITE SAME of zero blocks is refused
+  data.put8(0x00);   // MAXIMUM COMPARE AND WRITE LENGTH
+  data.put16(0x00);  // OPTIMAL TRANSFER LENGTH GRANULARITY
+  data.put32(lun.max_transfer_blocks);
+  data.put32(lun.optimal_transfer_blocks);
+  data.put32(0);  // MAXIMUM PREFETCH LENGTH
+  if (lun.can_unmap) {
+    data.put32(unmap_block_limit(lun));
+    data.put32(unmap_descriptor_limit(lun));
+    data.put32(lun.unmap_granularity_blocks);
+    const bool aligned = lun.unmap_granularity_blocks != 0;
+    data.put32(aligned ? 0x80000000u | lun.unmap_alignment_blocks : 0u);  // UGAVALID
+  } else {
+    data.zeroes(16);
+  }
+  data.put64(lun.max_write_same_blocks);
+  data.zeroes(20);  // nothing atomic
+}
+
+// SBC-4 "Block Device Characteristics VPD page".
+void block_device_characteristics(const Lun& lun, DataIn& data) {
+  data.put16(lun.rotational ? 0x0000
+                            : 0x0001);  // MEDIUM ROTATION RATE: not reported, or non-rotating
+  data.zeroes(58);
+}
+
+// SBC-4 "Logical Block Provisioning VPD page".
+void logical_block_provisioning(const Lun& lun, DataIn& data) {
+  data.put8(0x00);  // THRESHOLD EXPONENT
+  uint8_t flags = 0;
+  if (lun.can_unmap) {
+    flags |= 0xE0;  // LBPU, LBPWS, LBPWS10
+    if (lun.unmap_zeroes) {
+      flags |= 0x04;  // LBPRZ 001b
+    }
+  }
+  data.put8(flags);  // ANC_SUP 0, DP 0
+  // PROVISIONING TYPE: a thin LUN must have a command that unmaps. 0 where the handler doesn't say
+  // what it is.
+  data.put8(lun.can_unmap && lun.thin ? 0x02 : 0x00);
+  data.put8(0x00);  // THRESHOLD PERCENTAGE
+}
+
+void supported_pages(const Lun& lun, DataIn& data);
+
+struct Page {
+  uint8_t code;
+  void (*write)(const Lun&, DataIn&);
+};
+// Ascending, as page 00h has to list them.
+constexpr Page kPages[] = {
+    {0x00, supported_pages},
+    {0x80, unit_serial_number},
+    {0x83, device_identification},
+    {0xB0, block_limits},
+    {0xB1, block_device_characteristics},
+    {0xB2, logical_block_provisioning},
+};
+
+void supported_pages(const Lun&, DataIn& data) {
+  for (const Page& page : kPages) {
+    data.put8(page.code);
+  }
+}
+
+}  // namespace
+
+Outcome vital_product_data(const Context& c) {
+  const uint8_t code = c.cdb()[2];
+  for (const Page& page : kPages) {
+    if (page.code == code) {
+      DataIn data(c);
+      data.put8(0x00);  // peripheral qualifier and device type
+      data.put8(code);
+      data.put16(0);  // PAGE LENGTH
+      page.write(c.lun, data);
+      data.patch16(2, data.size() - 4);
+      return data.reply();
+    }
+  }
+  return invalid_field(2);
+}
+
+}  // namespace tcmud::scsi

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <set>
+
+#include "unit/scsi/disk.h"
+
+// Rules of every command.
+namespace tcmud::scsi {
+namespace {
+
+using test::Bytes;
+using test::run;
+
+// Every CDB length below the command's: 05/24/00 that points at the first byte missing, whatever
+// the bytes there are.
+TEST(Execute, ATruncatedCdbIsAnInvalidFieldWhereItEnds) {
+  for (const Lun& lun : {test::everything(), test::plain()}) {
+    for (const CommandDescription& d : command_table()) {
+      if (d.has(kAnsweredByTarget) || !is_supported(lun, d)) {
+        continue;
+      }
+      for (size_t length = 1; length < d.cdb_length; ++length) {
+        Bytes cdb(length, 0xFF);  // an allocation of its own: the address sanitizer sees its end
+        cdb[0] = d.opcode;
+        if (d.has_service_action() && length > 1) {
+          cdb[1] = static_cast<uint8_t>(d.service_action);
+        }
+        SCOPED_TRACE(std::string(d.name) + ", bytes: " + std::to_string(length));
+        test::expect_check(run(lun, cdb), test::invalid_field(static_cast<uint16_t>(length)));
+        EXPECT_EQ(parameter_list_length(cdb, 4096), 0u);
+      }
+    }
+  }
+}
+
+TEST(Execute, AnEmptyCdbIsAnInvalidField) {
+  test::expect_check(run(test::everything(), {}), test::invalid_field(0));
+  EXPECT_FALSE(ignores_unit_attention({}));
+  EXPECT_EQ(parameter_list_length({}, 4096), 0u);
+}
+
+TEST(Execute, BytesBehindTheCdbDoNotMatter) {
+  const Lun lun = test::everything();
+  Bytes cdb = {0x28, 0, 0, 0, 0, 7, 0, 0, 3, 0};
+  cdb.resize(16, 0xFF);
+  const test::Answer answer = run(lun, cdb);
+  ASSERT_TRUE(answer.block());
+  EXPECT_EQ(answer.outcome.block.offset, 7u * 512);
+  EXPECT_EQ(answer.outcome.block.length, 3u * 512);
+}
+
+TEST(Execute, NacaIsRefused) {
+  const Lun lun = test::everything();
+  for (const CommandDescription& d : command_table()) {
+    if (d.has(kAnsweredByTarget)) {
+      continue;
+    }
+    Bytes cdb = test::blank_cdb(d);
+    cdb.back() |= 0x04;
+    SCOPED_TRACE(d.name);
+    test::expect_check(run(lun, cdb), test::invalid_field(d.cdb_length - 1, 2));
+  }
+}
+
+TEST(Execute, CommandsThatWriteAreRefusedWhereTheLunIsReadOnly) {
+  Lun lun = test::everything();
+  lun.read_only = true;
+  const std::set<int> writing = {0x0A, 0x2A, 0x8A, 0xAA, 0x41, 0x93, 0x42};
+  for (const CommandDescription& d : command_table()) {
+    if (d.has(kAnsweredByTarget)) {
+      continue;
+    }
+    SCOPED_TRACE(d.name);
+    const test::Answer answer = run(lun, test::blank_cdb(d));
+    if (writing.contains(d.opcode)) {
+      test::expect_check(answer, {.key = SenseKey::kDataProtect, .code = asc::kWriteProtected});
+    } else {
+      EXPECT_NE(answer.outcome.sense.key, SenseKey::kDataProtect);
+    }
+  }
+}
+
+TEST(Execute, OnlyInquiryReportLunsAndRequestSenseIgnoreAUnitAttention) {
+  for (const CommandDescription& d : command_table()) {
+    EXPECT_EQ(ignores_unit_attention(test::blank_cdb(d)),
+              d.opcode == 0x12 || d.opcode == 0xA0 || d.opcode == 0x03)
+        << d.name;
+  }
+}
+
+// A CDB of each command with data-in that asks for as much as there is.
+Bytes full_cdb(const CommandDescription& d, uint64_t allocation_length) {
+  Bytes cdb = test::blank_cdb(d);
+  if (d.opcode == 0x1A || d.opcode == 0x5A) {
+    cdb[2] = 0x3F;
+  }
+  if (d.length.width != 0) {
+    test::put_be(cdb, d.length.offset, d.length.width, allocation_length);
+  }
+  return cdb;
+}
+
+TEST(Execute, DataInIsCutToTheAllocationLengthAndToTheDataBuffer) {
+  const Lun lun = test::everything();
+  int commands = 0;
+  for (const CommandDescription& d : command_table()) {
+    if (d.transfer != Transfer::kDataIn || d.has(kAnsweredByTarget)) {
+      continue;
+    }
+    ++commands;
+    SCOPED_TRACE(d.name);
+    const uint64_t most = d.length.width == 1 ? 255 : 65535;
+    const test::Answer whole = run(lun, full_cdb(d, most), 65535);
+    test::expect_good(whole);
+    ASSERT_GT(whole.data.size(), 7u);
+    ASSERT_LT(whole.data.size(), most);
+    const auto prefix = [&whole](size_t n) {
+      return Bytes(whole.data.begin(), whole.data.begin() + static_cast<ptrdiff_t>(n));
+    };
+    for (size_t n = 0; n <= whole.data.size() + 1; ++n) {
+      const size_t expected = std::min(n, whole.data.size());
+      if (d.length.width != 0) {
+        const test::Answer cut = run(lun, full_cdb(d, n), 65535);
+        test::expect_good(cut);
+        ASSERT_EQ(cut.data, prefix(expected));
+      }
+      const test::Answer short_buffer = run(lun, full_cdb(d, most), n);
+      test::expect_good(short_buffer);
+      ASSERT_EQ(short_buffer.data, prefix(expected));
+    }
+  }
+  EXPECT_EQ(commands, 7);
+}
+
+TEST(Execute, EveryVpdPageIsCutToTheAllocationLength) {
+  const Lun lun = test::everything();
+  for (const uint8_t page : run(lun, {0x12, 1, 0, 0, 255, 0}).data) {
+    if (page == 6) {
+      continue;  // the length of page 00h, which precedes the list
+    }
+    const test::Answer whole = run(lun, {0x12, 1, page, 0, 255, 0});
+    test::expect_good(whole);
+    for (uint8_t n = 0; n < whole.data.size(); ++n) {
+      const test::Answer cut = run(lun, {0x12, 1, page, 0, n, 0});
+      test::expect_good(cut);
+      ASSERT_EQ(cut.data, Bytes(whole.data.begin(), whole.data.begin() + n));
+    }
+  }
+}
+
+TEST(Execute, CommandsWithoutDataInNeverAnswerWithData) {
+  const Lun lun = test::everything();
+  for (const CommandDescription& d : command_table()) {
+    if (d.transfer != Transfer::kDataIn) {
+      EXPECT_EQ(run(lun, test::blank_cdb(d)).outcome.response_length, 0u) << d.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tcmud::scsi
