@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// FakeDevice's configfs directory: who may touch what, and what it does.
+#include <charconv>
+#include <optional>
+
+#include <fmt/core.h>
+
+#include "support/fake_device.h"
+
+namespace tcmud::test {
+namespace {
+
+std::optional<int> to_int(std::string_view text) {
+  while (!text.empty() && text.back() == '\n') {
+    text.remove_suffix(1);
+  }
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+}  // namespace
+
+// Under the lock.
+Result<void> FakeDevice::check_access(std::string_view path) {
+  if (state_ == State::kRemoving) {
+    violations_->record(
+        Violation::kLockedDirectory,
+        fmt::format("{}: {} was touched while the kernel waits for the REMOVED reply", uio_name(),
+                    path));
+  }
+  if (state_ == State::kRemoving || state_ == State::kGone) {
+    return fail(ENOENT, "{}/{}: no such attribute", uio_name(), path);
+  }
+  const auto error = attribute_errors_.find(path);
+  if (error != attribute_errors_.end()) {
+    return fail(error->second, "{}/{}: made to fail", uio_name(), path);
+  }
+  if (state_ == State::kAdding && path.starts_with("action/")) {
+    return fail(EINVAL, "{}/{}: not before the device is configured", uio_name(), path);
+  }
+  return {};
+}
+
+Result<std::string> FakeDevice::read_attribute(std::string_view path) {
+  const std::lock_guard lock(mutex_);
+  if (auto access = check_access(path); !access) {
+    return tl::unexpected(access.error());
+  }
+  if (path == "action/block_dev") {
+    return ring_.blocked() ? "1" : "0";
+  }
+  if (path == "enable") {
+    return state_ == State::kConfigured ? "1" : "0";
+  }
+  const auto found = attributes_.find(path);
+  if (found == attributes_.end()) {
+    return fail(ENOENT, "{}/{}: no such attribute", uio_name(), path);
+  }
+  return found->second;
+}
+
+Result<void> FakeDevice::write_attribute(std::string_view path, std::string_view value) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto access = check_access(path); !access) {
+      return access;
+    }
+  }
+  if (path.starts_with("action/")) {
+    return write_action(path, value);
+  }
+  const std::lock_guard lock(mutex_);
+  const auto found = attributes_.find(path);
+  if (found == attributes_.end()) {
+    return fail(ENOENT, "{}/{}: no such attribute", uio_name(), path);
+  }
+  const bool configured = state_ == State::kConfigured;
+  if (configured && (path == "attrib/dev_config" || path == "attrib/dev_size" ||
+                     path == "attrib/emulate_write_cache")) {
+    return fail(EDEADLK, "{}/{}: the writer would wait for its own reply to RECONFIG", uio_name(),
+                path);
+  }
+  if (path == "attrib/qfull_time_out") {
+    const auto seconds = to_int(value);
+    if (!seconds || *seconds < -1) {
+      return fail(EINVAL, "{}/{}: {}", uio_name(), path, value);
+    }
+    ring_.set_queue_full_timeout(*seconds);
+  }
+  found->second = value;
+  return {};
+}
+
+Result<void> FakeDevice::write_action(std::string_view path, std::string_view value) {
+  const auto number = to_int(value);
+  const bool reset = path == "action/reset_ring" && (number == 1 || number == 2);
+  const bool block = path == "action/block_dev" && (number == 0 || number == 1);
+  if (reset) {
+    reset_ring(*number);
+    return {};
+  }
+  if (block) {
+    set_blocked(*number == 1);
+    return {};
+  }
+  if (path == "action/free_kept_buf" && number && *number >= 0 && *number <= 0xffff) {
+    Lock lock(mutex_);
+    const bool freed = ring_.free_kept_buffer(static_cast<uint16_t>(*number));
+    deliver(lock);
+    if (freed) {
+      return {};
+    }
+  }
+  return fail(EINVAL, "{}/{}: {}", uio_name(), path, value);
+}
+
+void FakeDevice::set_attribute(std::string_view path, std::string_view value) {
+  const std::lock_guard lock(mutex_);
+  attributes_.insert_or_assign(std::string(path), std::string(value));
+}
+
+void FakeDevice::fail_attribute(std::string_view path, int error) {
+  const std::lock_guard lock(mutex_);
+  if (error == 0) {
+    attribute_errors_.erase(std::string(path));
+  } else {
+    attribute_errors_.insert_or_assign(std::string(path), error);
+  }
+}
+
+}  // namespace tcmud::test

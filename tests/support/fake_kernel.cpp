@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/fake_kernel.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+namespace tcmud::test {
+
+void fail_test(Violation what, const std::string& text) {
+  ADD_FAILURE() << "fake kernel: " << name(what) << ": " << text;
+}
+
+std::optional<int> EventReply::wait(std::chrono::milliseconds limit) const {
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait_for(lock, limit, [&] { return state_->status.has_value(); });
+  if (!state_->status && limit >= std::chrono::seconds(1)) {
+    state_->violations->record(Violation::kNoAnswer, state_->what + ": no reply");
+  }
+  return state_->status;
+}
+
+bool EventReply::replied() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->status.has_value();
+}
+
+void EventReply::State::reply(int reply_status) {
+  std::function<void(int)> first_effect;
+  {
+    const std::lock_guard lock(mutex);
+    first_effect = std::exchange(effect, nullptr);
+  }
+  if (!first_effect) {
+    violations->record(Violation::kReplyTwice, what + ": a second reply");
+    return;
+  }
+  if (reply_status > 0) {
+    violations->record(Violation::kBadReply,
+                       fmt::format("{}: status {} is positive", what, reply_status));
+  }
+  first_effect(reply_status);  // before the sleeper wakes
+  const std::lock_guard lock(mutex);
+  status = reply_status;
+  changed.notify_all();
+}
+
+FakeKernel::FakeKernel(ViolationHandler handler)
+    : violations_(std::make_shared<Violations>(std::move(handler))) {
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+FakeKernel::~FakeKernel() {
+  // Replies of events that nobody took lead back here: they go first.
+  std::deque<kernel::Event> unread;
+  {
+    const std::lock_guard lock(mutex_);
+    unread.swap(events_);
+  }
+  for (auto& event : unread) {
+    event.reply.leave_to_another_daemon();
+  }
+}
+
+std::shared_ptr<FakeDevice> FakeKernel::make_device(const DeviceSpec& spec,
+                                                    FakeDevice::State state) {
+  const std::lock_guard lock(mutex_);
+  uint32_t minor = 0;  // the lowest free one, at once reusable
+  while (std::any_of(devices_.begin(), devices_.end(),
+                     [&](const auto& device) { return device->minor() == minor; })) {
+    ++minor;
+  }
+  auto device = std::make_shared<FakeDevice>(spec, minor, next_device_id_++, violations_);
+  device->set_state(state);
+  devices_.push_back(device);
+  return device;
+}
+
+std::shared_ptr<FakeDevice> FakeKernel::create_device(const DeviceSpec& spec) {
+  return make_device(spec, FakeDevice::State::kConfigured);
+}
+
+FakeKernel::Added FakeKernel::add_device(const DeviceSpec& spec) {
+  auto device = make_device(spec, FakeDevice::State::kAdding);
+  EventReply reply = send(device, kernel::DeviceAdded{}, [this, device](int status) {
+    if (status == 0) {
+      device->set_state(FakeDevice::State::kConfigured);
+      return;
+    }
+    if (device->is_open()) {
+      violations_->record(
+          Violation::kReplyWhileOpen,
+          device->uio_name() +
+              ": ADDED was refused with the node open; the kernel frees the mailbox now");
+    }
+    vanish(device);
+  });
+  return {std::move(device), std::move(reply)};
+}
+
+EventReply FakeKernel::remove_device(const std::shared_ptr<FakeDevice>& device) {
+  device->set_state(FakeDevice::State::kRemoving);
+  return send(device, kernel::DeviceRemoved{}, [this, device](int) { vanish(device); });
+}
+
+EventReply FakeKernel::reconfigure(const std::shared_ptr<FakeDevice>& device,
+                                   kernel::Change change) {
+  return send(device, kernel::DeviceReconfigured{change}, [device, change](int status) {
+    if (status != 0) {
+      return;
+    }
+    if (const auto* config = std::get_if<kernel::ConfigChange>(&change)) {
+      device->set_attribute("attrib/dev_config", config->dev_config);
+    } else if (const auto* size = std::get_if<kernel::SizeChange>(&change)) {
+      device->set_attribute("attrib/dev_size", std::to_string(size->bytes));
+    } else if (const auto* cache = std::get_if<kernel::WriteCacheChange>(&change)) {
+      device->set_attribute("attrib/emulate_write_cache", cache->enabled ? "1" : "0");
+    }
+  });
+}
+
+void FakeKernel::vanish(const std::shared_ptr<FakeDevice>& device) {
+  device->hang_up();
+  forget(device.get());
+}
+
+void FakeKernel::forget(const FakeDevice* device) {
+  std::shared_ptr<FakeDevice> last;  // dies outside the lock
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(devices_.begin(), devices_.end(),
+                                  [&](const auto& candidate) { return candidate.get() == device; });
+  if (found != devices_.end()) {
+    last = std::move(*found);
+    devices_.erase(found);
+  }
+}
+
+EventReply FakeKernel::send(const std::shared_ptr<FakeDevice>& device,
+                            decltype(kernel::Event::what) what,
+                            std::function<void(int status)> effect) {
+  static constexpr const char* kNames[] = {"ADDED", "REMOVED", "RECONFIG"};
+  auto state = std::make_shared<EventReply::State>();
+  state->violations = violations_;
+  state->what = fmt::format("{}: {}", device->uio_name(), kNames[what.index()]);
+  state->effect = std::move(effect);
+  auto sender = [state](int status) { state->reply(status); };
+  kernel::Event event{device->device_name(), device->minor(), device->device_id(), std::move(what),
+                      kernel::Reply(std::move(sender))};
+  EventSink sink;
+  {
+    const std::lock_guard lock(mutex_);
+    sink = sink_;
+    if (!sink) {
+      events_.push_back(std::move(event));
+      event_came_.notify_all();
+    }
+  }
+  if (sink) {
+    sink(std::move(event));
+  }
+  return EventReply(std::move(state));
+}
+
+void FakeKernel::set_event_sink(EventSink sink) {
+  const std::lock_guard lock(mutex_);
+  sink_ = std::move(sink);
+}
+
+std::optional<kernel::Event> FakeKernel::next_event(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  if (!event_came_.wait_for(lock, limit, [&] { return !events_.empty(); })) {
+    return std::nullopt;
+  }
+  kernel::Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+Result<std::vector<kernel::FoundDevice>> FakeKernel::scan() {
+  const std::lock_guard lock(mutex_);
+  std::vector<kernel::FoundDevice> found;
+  found.reserve(devices_.size());
+  for (const auto& device : devices_) {
+    found.push_back({device->device_name(), device->minor()});
+  }
+  return found;
+}
+
+Result<kernel::UioPort> FakeKernel::open_uio(uint32_t minor) {
+  std::shared_ptr<FakeDevice> device;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(devices_.begin(), devices_.end(), [&](const auto& candidate) {
+      return candidate->minor() == minor;
+    });
+    if (found != devices_.end()) {
+      device = *found;
+    }
+  }
+  if (!device) {
+    return fail(ENOENT, "/dev/uio{}: no such device", minor);
+  }
+  return device->open();
+}
+
+std::shared_ptr<FakeDevice> FakeKernel::find(const kernel::DeviceName& name) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& device : devices_) {
+    if (device->spec().hba == name.hba && device->spec().name == name.name) {
+      return device;
+    }
+  }
+  return nullptr;
+}
+
+Result<std::string> FakeKernel::read_attribute(const kernel::DeviceName& device,
+                                               std::string_view path) {
+  const auto found = find(device);
+  if (!found) {
+    return fail(ENOENT, "{}: no such device", device.lun());
+  }
+  return found->read_attribute(path);
+}
+
+Result<void> FakeKernel::write_attribute(const kernel::DeviceName& device, std::string_view path,
+                                         std::string_view value) {
+  const auto found = find(device);
+  if (!found) {
+    return fail(ENOENT, "{}: no such device", device.lun());
+  }
+  return found->write_attribute(path, value);
+}
+
+}  // namespace tcmud::test
