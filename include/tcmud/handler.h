@@ -238,6 +238,7 @@ struct tcmud_handler {
   /* The LUN has a new size (dev_size). 0, or a negative errno and a reason. NULL: resizing is refused. Requests go on meanwhile. */
   int32_t (*resize)(void* handle, uint64_t lun_size, char* why, size_t why_size);
 
+  /* May block. When it returns, no thread of the handler is inside a call of the host's any more, nor will be. */
   void (*close)(void* handle);
 
   /* Optional: further tables by name and version, NULL if unknown. */

@@ -14,19 +14,18 @@
 //   TCMUD_REGISTER_HANDLER_CLASS(Ram);
 //
 // Members that a class may add, each found by its name and described at its callback in handler.h:
-//   void get_props(tcmud_props& props);       lun_size, block sizes and event_fd = -1 are already filled in
-//   void flush_batch();
-//   uint32_t reap();
-//   void cancel(tcmud_request& request);
+//   void get_props(tcmud_props& props);       lun_size, block sizes and event_fd = -1 are already
+//   filled in void flush_batch(); uint32_t reap(); void cancel(tcmud_request& request);
 //   std::optional<Refusal> resize(uint64_t lun_size);
 //   static std::optional<Refusal> check_config(const Config& config);
 //   static const void* get_extension(const char* name, uint32_t version);
-//   struct Context;                           per-request state, reached by context<Context>(request)
+//   struct Context;                           per-request state, reached by
+//   context<Context>(request)
 // The destructor is close.
 //
-// No exception crosses the ABI. One that leaves open, check_config or resize becomes a refusal; one that leaves submit
-// becomes TCMUD_NO_RESOURCE (std::bad_alloc) or TCMUD_INTERNAL, so a submit that throws must not have queued the
-// request; one that leaves any other member is logged and dropped.
+// No exception crosses the ABI. One that leaves open, check_config or resize becomes a refusal; one
+// that leaves submit becomes TCMUD_NO_RESOURCE (std::bad_alloc) or TCMUD_INTERNAL, so a submit that
+// throws must not have queued the request; one that leaves any other member is logged and dropped.
 #pragma once
 
 #include <cerrno>
@@ -61,8 +60,8 @@ template <class T>
 class [[nodiscard]] Result {
  public:
   template <class U>
-    requires std::convertible_to<U&&, T>
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}
+  requires std::convertible_to<U&&, T> Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}
   Result(Refusal refusal) : state_(std::in_place_index<1>, std::move(refusal)) {}
 
   [[nodiscard]] explicit operator bool() const { return state_.index() == 0; }
@@ -202,16 +201,16 @@ class Shim {
     t.open = open;
     t.get_props = get_props;
     t.submit = submit;
-    if constexpr (requires(H& h) { h.flush_batch(); }) {
+    if constexpr (requires(H & h) { h.flush_batch(); }) {
       t.flush_batch = flush_batch;
     }
-    if constexpr (requires(H& h) { h.reap(); }) {
+    if constexpr (requires(H & h) { h.reap(); }) {
       t.reap = reap;
     }
-    if constexpr (requires(H& h, tcmud_request& r) { h.cancel(r); }) {
+    if constexpr (requires(H & h, tcmud_request & r) { h.cancel(r); }) {
       t.cancel = cancel;
     }
-    if constexpr (requires(H& h) { h.resize(uint64_t{}); }) {
+    if constexpr (requires(H & h) { h.resize(uint64_t{}); }) {
       t.resize = resize;
     }
     t.close = close;
@@ -302,7 +301,7 @@ class Shim {
     tcmud_props props = copy_sized(*out);
     props.lun_size = static_cast<Instance*>(handle)->lun_size;
     props.event_fd = -1;
-    if constexpr (requires(H& h) { h.get_props(props); }) {
+    if constexpr (requires(H & h) { h.get_props(props); }) {
       guard_void(handle, "get_props", [&] { handler_of(handle).get_props(props); });
     }
     props.size = out->size;
@@ -358,6 +357,6 @@ class Shim {
 }  // namespace tcmud::api
 
 // At file scope, once per shared object.
-#define TCMUD_REGISTER_HANDLER_CLASS(Class)                                                 \
+#define TCMUD_REGISTER_HANDLER_CLASS(Class)                                                        \
   static constexpr struct tcmud_handler tcmud_handler_table_ = ::tcmud::api::Shim<Class>::table(); \
   TCMUD_REGISTER_HANDLER(tcmud_handler_table_)

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fault/timer.h"
+
+#include <future>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace tcmud::fault {
+namespace {
+
+using Clock = Timer<int>::Clock;
+using std::chrono::milliseconds;
+
+TEST(Timer, calls_back_in_the_order_of_the_times) {
+  std::vector<int> order;
+  std::promise<void> all;
+  Timer<int> timer([&](int& item) {
+    order.push_back(item);
+    if (order.size() == 3) {
+      all.set_value();
+    }
+  });
+  int items[] = {0, 1, 2};
+  const auto now = Clock::now();
+  timer.add(items[2], now + milliseconds(30));
+  timer.add(items[0], now + milliseconds(10));
+  timer.add(items[1], now + milliseconds(20));
+  all.get_future().wait();
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2}));
+  EXPECT_GE(Clock::now(), now + milliseconds(30));
+}
+
+TEST(Timer, what_was_removed_is_not_called) {
+  std::promise<void> done;
+  std::vector<int> called;
+  Timer<int> timer([&](int& item) {
+    called.push_back(item);
+    done.set_value();
+  });
+  int gone = 1;
+  int stays = 2;
+  timer.add(gone, Clock::now() + milliseconds(5));
+  EXPECT_TRUE(timer.remove(gone));
+  EXPECT_FALSE(timer.remove(gone));
+  timer.add(stays, Clock::now() + milliseconds(10));
+  done.get_future().wait();
+  EXPECT_EQ(called, std::vector<int>{2});
+}
+
+TEST(Timer, stops_without_waiting_for_what_is_far_away) {
+  int item = 0;
+  const auto before = Clock::now();
+  {
+    Timer<int> timer([](int&) { FAIL(); });
+    timer.add(item, before + std::chrono::hours(1));
+  }
+  EXPECT_LT(Clock::now() - before, std::chrono::minutes(1));
+}
+
+}  // namespace
+}  // namespace tcmud::fault
