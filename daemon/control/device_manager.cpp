@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/device_manager.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "base/log.h"
+
+namespace tcmud::control {
+namespace {
+
+// The same configfs directory. The configuration may change in between.
+bool same_lun(const kernel::DeviceName& a, const kernel::DeviceName& b) {
+  return a.hba == b.hba && a.name == b.name;
+}
+
+}  // namespace
+
+DeviceManager::DeviceManager(kernel::KernelPort& kernel, HandlerTest has_handler,
+                             LunFactory make_lun, Post post)
+    : kernel_(kernel),
+      has_handler_(std::move(has_handler)),
+      make_lun_(std::move(make_lun)),
+      post_(std::move(post)) {}
+
+DeviceManager::~DeviceManager() = default;
+
+bool DeviceManager::is_foreign(const kernel::DeviceName& name) const {
+  return foreign_.contains(name.subtype);
+}
+
+DeviceManager::Entry* DeviceManager::find(uint32_t minor) {
+  const auto id = by_minor_.find(minor);
+  return id == by_minor_.end() ? nullptr : &entries_.at(id->second);
+}
+
+DeviceManager::Entry& DeviceManager::create(const kernel::DeviceName& name, uint32_t minor) {
+  const Id id = next_id_++;
+  Entry& entry = entries_[id];
+  by_minor_[minor] = id;
+  entry.name = name;
+  entry.minor = minor;
+  entry.lun = make_lun_(name, minor, [this, id](device::State state) {
+    post_([this, id, state] { state_changed(id, state); });
+  });
+  return entry;
+}
+
+void DeviceManager::retire(uint32_t minor, kernel::Reply reply) {
+  Entry* entry = find(minor);
+  by_minor_.erase(minor);
+  entry->leaving = true;
+  if (entry->waiting) {
+    entry->waiting->send(-ENODEV);
+    entry->waiting.reset();
+  }
+  entry->lun->remove(std::move(reply));
+}
+
+void DeviceManager::handle(kernel::Event event) {
+  if (is_foreign(event.device) && find(event.minor) == nullptr) {
+    log::debug(event.device.lun(), "left to another daemon: foreign_subtypes has \"{}\"",
+               event.device.subtype);
+    event.reply.leave_to_another_daemon();
+  } else if (std::holds_alternative<kernel::DeviceAdded>(event.what)) {
+    added(std::move(event));
+  } else if (std::holds_alternative<kernel::DeviceRemoved>(event.what)) {
+    removed(std::move(event));
+  } else {
+    reconfigured(std::move(event));
+  }
+}
+
+void DeviceManager::added(kernel::Event event) {
+  if (shutting_down_) {
+    log::info(event.device.lun(), "refused: the daemon is shutting down");
+    event.reply.send(-ESHUTDOWN);
+    return;
+  }
+  if (!has_handler_(event.device.subtype)) {
+    log::error(event.device.lun(), "refused: no handler \"{}\" is loaded", event.device.subtype);
+    event.reply.send(-ENOENT);
+    return;
+  }
+  if (Entry* known = find(event.minor)) {
+    if (known->may_be_new && same_lun(known->name, event.device)) {
+      known->may_be_new = false;
+      if (known->state == device::State::kOpening) {
+        known->waiting = std::move(event.reply);
+      } else {
+        event.reply.send(0);
+      }
+      return;
+    }
+    // Word of its end was lost, or hasn't been handled yet.
+    retire(event.minor, {});
+  }
+  create(event.device, event.minor).lun->add(std::move(event.reply));
+}
+
+void DeviceManager::removed(kernel::Event event) {
+  Entry* known = find(event.minor);
+  if (known != nullptr && same_lun(known->name, event.device)) {
+    retire(event.minor, std::move(event.reply));
+    return;
+  }
+  // One that was refused, or that closed itself. Nothing of it is left, so nothing stands in the way.
+  event.reply.send(0);
+}
+
+void DeviceManager::reconfigured(kernel::Event event) {
+  Entry* known = find(event.minor);
+  if (known == nullptr || !same_lun(known->name, event.device)) {
+    log::error(event.device.lun(), "can't be reconfigured: it isn't served here");
+    event.reply.send(-ENODEV);
+    return;
+  }
+  if (shutting_down_) {
+    event.reply.send(-ESHUTDOWN);
+    return;
+  }
+  known->lun->reconfigure(std::move(std::get<kernel::DeviceReconfigured>(event.what).change),
+                          std::move(event.reply));
+}
+
+Result<void> DeviceManager::rescan() {
+  auto found = kernel_.scan();
+  if (!found) {
+    return tl::unexpected(std::move(found.error()));
+  }
+  std::map<uint32_t, const kernel::DeviceName*> there;
+  for (const kernel::FoundDevice& device : *found) {
+    there[device.minor] = &device.device;
+  }
+  std::vector<uint32_t> vanished;
+  for (const auto& [minor, id] : by_minor_) {
+    const auto device = there.find(minor);
+    if (device == there.end() || !same_lun(*device->second, entries_.at(id).name)) {
+      vanished.push_back(minor);
+    }
+  }
+  for (const uint32_t minor : vanished) {
+    log::warning(find(minor)->name.lun(), "has gone without a word from the kernel");
+    retire(minor, {});
+  }
+  for (const auto& [minor, name] : there) {
+    if (shutting_down_ || find(minor) != nullptr || is_foreign(*name)) {
+      continue;
+    }
+    if (!has_handler_(name->subtype)) {
+      log::warning(name->lun(), "left alone: no handler \"{}\" is loaded", name->subtype);
+      continue;
+    }
+    Entry& entry = create(*name, minor);
+    entry.may_be_new = true;
+    entry.lun->adopt();
+  }
+  return {};
+}
+
+void DeviceManager::state_changed(Id id, device::State state) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) {
+    return;
+  }
+  Entry& entry = found->second;
+  entry.state = state;
+  if (state != device::State::kClosed) {
+    if (entry.waiting && state != device::State::kOpening) {
+      entry.waiting->send(0);
+      entry.waiting.reset();
+    }
+    return;
+  }
+  // The device is destroyed outside the maps; its strand has only to return from this very call.
+  Entry gone = std::move(entry);
+  entries_.erase(found);
+  if (const auto by_minor = by_minor_.find(gone.minor);
+      by_minor != by_minor_.end() && by_minor->second == id) {
+    by_minor_.erase(by_minor);
+  }
+  if (gone.waiting) {
+    // It could not be adopted because it is only being added.
+    kernel::Event event{gone.name, gone.minor, 0, kernel::DeviceAdded{},
+                        std::move(*gone.waiting)};
+    added(std::move(event));
+  }
+  if (entries_.empty() && done_) {
+    std::exchange(done_, nullptr)();
+  }
+}
+
+void DeviceManager::shut_down(std::chrono::steady_clock::time_point deadline,
+                              std::function<void()> done) {
+  shutting_down_ = true;
+  for (auto& [id, entry] : entries_) {
+    entry.lun->shut_down(deadline);
+  }
+  if (entries_.empty()) {
+    done();
+  } else {
+    done_ = std::move(done);
+  }
+}
+
+std::vector<std::string> DeviceManager::luns() const {
+  std::vector<std::string> names;
+  names.reserve(entries_.size());
+  for (const auto& [id, entry] : entries_) {
+    names.push_back(entry.name.lun());
+  }
+  return names;
+}
+
+}  // namespace tcmud::control

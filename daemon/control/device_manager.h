@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "control/lun.h"
+#include "kernel/kernel_port.h"
+
+namespace tcmud::control {
+
+// Owns every LUN, from the kernel's word that it is there until nothing of it is left. The main thread alone; nothing here
+// blocks, and nothing touches configfs, which an rmdir that waits for our answer may have locked.
+//
+// Each event is answered exactly once, here or by the LUN that gets the Reply.
+class DeviceManager {
+ public:
+  using Subtypes = std::set<std::string, std::less<>>;
+  // Is there a handler of that name?
+  using HandlerTest = std::function<bool(std::string_view subtype)>;
+  // Has a task done on the main thread, later; from any thread.
+  using Post = std::function<void(std::function<void()>)>;
+
+  DeviceManager(kernel::KernelPort& kernel, HandlerTest has_handler, LunFactory make_lun, Post post);
+  // Waits for every LUN that is left.
+  ~DeviceManager();
+  DeviceManager(const DeviceManager&) = delete;
+  DeviceManager& operator=(const DeviceManager&) = delete;
+
+  // Events of these subtypes are another daemon's to answer, from now on.
+  void set_foreign_subtypes(Subtypes subtypes) { foreign_ = std::move(subtypes); }
+
+  void handle(kernel::Event event);
+
+  // Looks at what devices there are: adopts those that are new and gives up those that have gone. At start-up, and when
+  // events were lost. Events that are there already must have been handled before.
+  Result<void> rescan();
+
+  // Ends all LUNs side by side, and calls `done` on the main thread when none is left (at once, if there is none). Events
+  // are still to be handled meanwhile: new devices are refused, removals are answered.
+  void shut_down(std::chrono::steady_clock::time_point deadline, std::function<void()> done);
+
+  // Names of the LUNs that are there, in whatever state.
+  [[nodiscard]] std::vector<std::string> luns() const;
+  [[nodiscard]] size_t size() const { return entries_.size(); }
+
+ private:
+  using Id = uint64_t;
+  struct Entry {
+    kernel::DeviceName name;
+    uint32_t minor = 0;
+    std::unique_ptr<Lun> lun;
+    bool leaving = false;  // remove() or shut_down() was called
+    // Adopted, and its ADDED event did not come: either it was there long before us, or the scan was faster than the
+    // event of a device that is being added just now.
+    bool may_be_new = false;
+    // That event, when it came before it was known whether the adoption works out.
+    std::optional<kernel::Reply> waiting;
+    device::State state = device::State::kOpening;
+  };
+
+  [[nodiscard]] bool is_foreign(const kernel::DeviceName& name) const;
+  Entry* find(uint32_t minor);
+  Entry& create(const kernel::DeviceName& name, uint32_t minor);
+  // Ends what stands for the minor now, if anything; the minor is free for another device.
+  void retire(uint32_t minor, kernel::Reply reply);
+  void added(kernel::Event event);
+  void removed(kernel::Event event);
+  void reconfigured(kernel::Event event);
+  void state_changed(Id id, device::State state);
+
+  kernel::KernelPort& kernel_;
+  HandlerTest has_handler_;
+  LunFactory make_lun_;
+  Post post_;
+  Subtypes foreign_;
+  bool shutting_down_ = false;
+  std::function<void()> done_;
+
+  Id next_id_ = 1;
+  std::map<Id, Entry> entries_;
+  // Which one the kernel means by a minor. One that was told to go isn't here any more: the kernel gives its minor to
+  // the next device as soon as it has its answer.
+  std::map<uint32_t, Id> by_minor_;
+};
+
+}  // namespace tcmud::control

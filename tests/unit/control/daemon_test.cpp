@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon as a whole: once as a program, as far as it gets without the kernel's part, and once in this process with a
+// fake kernel and a real bus.
+#include "control/daemon.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <deque>
+#include <fstream>
+#include <mutex>
+#include <sstream>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "control/event_loop.h"
+#include "support/fake_kernel.h"
+#include "unit/dbus/private_bus.h"
+
+namespace tcmud::control {
+namespace {
+
+using namespace std::chrono_literals;
+using test::ChildProcess;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+std::string content_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+template <class Condition>
+[[nodiscard]] bool eventually(Condition condition) {
+  const auto limit = std::chrono::steady_clock::now() + 20s;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > limit) {
+      return false;
+    }
+    std::this_thread::sleep_for(1ms);
+  }
+  return true;
+}
+
+class ProgramTest : public testing::Test {
+ protected:
+  // Never ends by itself but for what is tested.
+  std::string run(std::vector<std::string> arguments, int expected_status, const char* name = "tcmud") {
+    arguments.insert(arguments.begin(), name);
+    ChildProcess child(arguments, TCMUD_PROGRAM);
+    EXPECT_EQ(child.wait(), expected_status);
+    return child.output();
+  }
+  std::vector<std::string> places() {
+    return {"--lock-file", lock_.string(), "--config", config_.string(), "-l", directory_.path().string()};
+  }
+
+  test::TemporaryDirectory directory_;
+  std::filesystem::path lock_ = directory_.path() / "lock";
+  std::filesystem::path config_ = directory_.path() / "tcmu.conf";
+};
+
+TEST_F(ProgramTest, the_version_is_all_that_it_prints) {
+  EXPECT_EQ(run({"--version"}, 0, "/usr/bin/tcmu-runner"), "tcmu-runner 1.6.2\n");
+  EXPECT_THAT(run({"-V"}, 0), testing::MatchesRegex("tcmud [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+}
+
+TEST_F(ProgramTest, help_is_printed) {
+  EXPECT_THAT(run({"--help"}, 0), HasSubstr("--tcmu-log-dir"));
+}
+
+TEST_F(ProgramTest, a_second_one_is_refused_with_a_clear_message) {
+  const Fd file(::open(lock_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  ASSERT_EQ(::fcntl(file.get(), F_SETLK, &whole), 0);
+  EXPECT_THAT(run(places(), 1), HasSubstr("already running (process " + std::to_string(::getpid()) + ")"));
+  EXPECT_THAT(content_of(directory_.path() / "tcmu-runner.log"), HasSubstr("already running"));
+}
+
+TEST_F(ProgramTest, a_mistake_in_the_configuration_is_told_and_does_not_stop_it) {
+  std::ofstream(config_) << "log_level = high\n";
+  const auto said = run(places(), 1);  // for want of the kernel module
+  EXPECT_THAT(said, HasSubstr(config_.string() + ":1:13: log_level must be a number from 0 to 5; going on with the defaults"));
+  EXPECT_THAT(said, HasSubstr("starting"));
+}
+
+// FakeKernel as the daemon's kernel.
+class FakeEvents final : public EventStream {
+ public:
+  explicit FakeEvents(test::FakeKernel& kernel) : kernel_(kernel), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    kernel_.set_event_sink([this](kernel::Event event) {
+      const std::lock_guard lock(mutex_);
+      events_.push_back(std::move(event));
+      ::eventfd_write(wake_.get(), 1);
+    });
+  }
+  ~FakeEvents() override { kernel_.set_event_sink([](kernel::Event) {}); }
+  [[nodiscard]] int fd() const override { return wake_.get(); }
+  Result<kernel::Netlink::Dispatched> dispatch(const kernel::EventHandler& handler) override {
+    std::deque<kernel::Event> events;
+    {
+      const std::lock_guard lock(mutex_);
+      eventfd_t count = 0;
+      ::eventfd_read(wake_.get(), &count);
+      events.swap(events_);
+    }
+    for (auto& event : events) {
+      handler(std::move(event));
+    }
+    return kernel::Netlink::Dispatched::kAll;
+  }
+
+ private:
+  test::FakeKernel& kernel_;
+  Fd wake_;
+  std::mutex mutex_;
+  std::deque<kernel::Event> events_;
+};
+
+// What systemd hears (sd_notify).
+class Supervisor {
+ public:
+  explicit Supervisor(const std::filesystem::path& path)
+      : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  }
+  ~Supervisor() { ::unsetenv("NOTIFY_SOCKET"); }
+  bool heard(const std::string& what) {
+    char buffer[512];
+    ssize_t got = 0;
+    while ((got = ::recv(socket_.get(), buffer, sizeof buffer, 0)) > 0) {
+      heard_ += std::string(buffer, static_cast<size_t>(got)) + "\n";
+    }
+    return heard_.find(what) != std::string::npos;
+  }
+  void forget() { heard_.clear(); }
+
+ private:
+  Fd socket_;
+  std::string heard_;
+};
+
+class DaemonTest : public testing::Test {
+ protected:
+  DaemonTest() { block_signals(); }
+  ~DaemonTest() override {
+    if (thread_.joinable()) {
+      stop();
+    }
+    log::set_level(log::Level::kInfo);
+  }
+
+  void start(bool with_bus = true) {
+    if (with_bus) {
+      bus_.start();
+    }
+    Options options;
+    options.config_file = config_;
+    options.lock_file = directory_.path() / "lock";
+    options.log_dir = directory_.path() / "log";
+    options.handler_path = TCMUD_HANDLERS;
+    thread_ = std::thread([this, options] {
+      KernelLink link{kernel_, [this]() -> Result<std::unique_ptr<EventStream>> {
+                        return std::make_unique<FakeEvents>(kernel_);
+                      }};
+      Daemon daemon(options, std::move(link), {10ms, 20ms, 1000ms, 1000ms});
+      status_ = daemon.run();
+    });
+    ASSERT_TRUE(eventually([this] { return supervisor_.heard("READY=1"); })) << log();
+  }
+  int stop() {
+    ::kill(::getpid(), SIGTERM);
+    thread_.join();
+    return status_;
+  }
+  std::string log() const { return content_of(directory_.path() / "log" / "tcmu-runner.log"); }
+  bool logs(const std::string& text) const {
+    return eventually([&] { return log().find(text) != std::string::npos; });
+  }
+  static test::DeviceSpec spec(const std::string& name, const std::string& config = "null/") {
+    test::DeviceSpec spec;
+    spec.name = name;
+    spec.dev_config = config;
+    return spec;
+  }
+
+  test::TemporaryDirectory directory_;
+  std::filesystem::path config_ = directory_.path() / "tcmu.conf";
+  Supervisor supervisor_{directory_.path() / "notify"};
+  test::PrivateBus bus_;
+  test::FakeKernel kernel_;
+  std::thread thread_;
+  int status_ = -1;
+};
+
+TEST_F(DaemonTest, it_is_ready_once_devices_are_adopted_and_the_name_is_owned) {
+  const auto old = kernel_.create_device(spec("old"));
+  start();
+  ChildProcess client({"gdbus", "call", "--system", "--dest", "org.kernel.TCMUService1", "--object-path",
+                       "/org/kernel/TCMUService1/null", "--method", "org.kernel.TCMUService1.CheckConfig", "null/x"});
+  EXPECT_EQ(client.wait(), 0);
+  EXPECT_EQ(client.output(), "(true, 'success')\n");
+  EXPECT_TRUE(logs("user_0/old: adopted"));
+  EXPECT_EQ(stop(), 0);
+  EXPECT_TRUE(supervisor_.heard("STOPPING=1"));
+  EXPECT_FALSE(old->is_open());
+}
+
+TEST_F(DaemonTest, without_a_bus_it_serves_all_the_same) {
+  start(false);
+  auto added = kernel_.add_device(spec("a"));
+  EXPECT_EQ(added.reply.wait(), 0);
+  EXPECT_EQ(stop(), 0);
+}
+
+TEST_F(DaemonTest, devices_come_and_go) {
+  start();
+  for (int round = 0; round < 3; ++round) {
+    auto first = kernel_.add_device(spec("a"));
+    auto second = kernel_.add_device(spec("b"));
+    EXPECT_EQ(first.reply.wait(), 0);
+    EXPECT_EQ(second.reply.wait(), 0);
+    EXPECT_EQ(kernel_.remove_device(first.device).wait(), 0);
+    EXPECT_EQ(kernel_.remove_device(second.device).wait(), 0);
+  }
+  EXPECT_EQ(kernel_.add_device(spec("c", "nosuch/x")).reply.wait(), -ENOENT);
+  EXPECT_EQ(stop(), 0);
+}
+
+TEST_F(DaemonTest, a_running_device_is_left_cleanly_at_the_end) {
+  start();
+  auto added = kernel_.add_device(spec("a"));
+  ASSERT_EQ(added.reply.wait(), 0);
+  EXPECT_EQ(stop(), 0);
+  EXPECT_FALSE(added.device->is_open());
+}
+
+TEST_F(DaemonTest, a_changed_configuration_takes_effect_without_a_signal) {
+  start();
+  std::ofstream(config_) << "log_level = 5\nforeign_subtypes = [\"other\"]\nlog_dir = \"" << (directory_.path() / "moved").string() << "\"\n";
+  ASSERT_TRUE(eventually([&] { return content_of(directory_.path() / "moved" / "tcmu-runner.log").find("read again") != std::string::npos; }));
+  EXPECT_EQ(log::level(), log::Level::kTrace);
+  auto left = kernel_.add_device(spec("a", "other/x"));
+  EXPECT_EQ(kernel_.add_device(spec("b", "nosuch/x")).reply.wait(), -ENOENT);
+  EXPECT_FALSE(left.reply.replied());
+  EXPECT_EQ(stop(), 0);
+}
+
+TEST_F(DaemonTest, a_mistake_in_a_changed_configuration_changes_nothing) {
+  std::ofstream(config_) << "log_level = 4\n";
+  start();
+  std::ofstream(config_) << "log_level = 1\nlog_dir = 4\n";
+  EXPECT_TRUE(logs(config_.string() + ":2:11: log_dir must be an absolute path in quotes; what was read before stays in force"));
+  EXPECT_EQ(log::level(), log::Level::kDebug);
+  EXPECT_EQ(stop(), 0);
+}
+
+TEST_F(DaemonTest, sighup_reopens_the_log_and_tells_systemd) {
+  start();
+  ASSERT_TRUE(logs("ready"));
+  supervisor_.forget();
+  std::filesystem::rename(directory_.path() / "log" / "tcmu-runner.log", directory_.path() / "log" / "old");
+  ::kill(::getpid(), SIGHUP);
+  EXPECT_TRUE(eventually([this] { return supervisor_.heard("READY=1"); }));
+  EXPECT_TRUE(supervisor_.heard("RELOADING=1"));
+  EXPECT_TRUE(eventually([this] { return std::filesystem::exists(directory_.path() / "log" / "tcmu-runner.log"); }));
+  EXPECT_EQ(stop(), 0);
+  EXPECT_THAT(log(), HasSubstr("ending"));
+}
+
+TEST_F(DaemonTest, a_kernel_that_cant_be_joined_ends_it_with_a_message) {
+  Options options;
+  options.config_file = config_;
+  options.lock_file = directory_.path() / "lock";
+  options.log_dir = directory_.path() / "log";
+  options.handler_path = TCMUD_HANDLERS;
+  KernelLink link{kernel_, []() -> Result<std::unique_ptr<EventStream>> { return fail(ENOENT, "no such module"); }};
+  EXPECT_EQ(Daemon(options, link).run(), 1);
+  EXPECT_THAT(log(), HasSubstr("[CRITICAL] no such module"));
+}
+
+}  // namespace
+}  // namespace tcmud::control
