@@ -10,9 +10,6 @@ size_t copy_from(std::span<const iovec> iov, std::span<uint8_t> to) {
   size_t done = 0;
   for (const iovec& piece : iov) {
     const size_t n = std::min(piece.iov_len, to.size() - done);
-    if (n == 0) {
-      break;
-    }
     std::memcpy(to.data() + done, piece.iov_base, n);
     done += n;
   }
@@ -23,9 +20,6 @@ size_t copy_to(std::span<const iovec> iov, std::span<const uint8_t> from) {
   size_t done = 0;
   for (const iovec& piece : iov) {
     const size_t n = std::min(piece.iov_len, from.size() - done);
-    if (n == 0) {
-      break;
-    }
     std::memcpy(piece.iov_base, from.data() + done, n);
     done += n;
   }

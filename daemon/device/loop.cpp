@@ -161,7 +161,9 @@ void Loop::act(Slot& slot, Dispatcher::Next next) {
 }
 
 void Loop::make_ready(Slot& slot) {
-  slot.request.sink = this;
+  if (slot.request.sink == nullptr) {
+    slot.request.sink = this;  // once: a stray completion reads it at any time
+  }
   slot.next_completed = nullptr;
   (ready_first_ == nullptr ? ready_first_ : ready_last_->next_completed) = &slot;
   ready_last_ = &slot;
