@@ -2,9 +2,9 @@
 //
 // tcmud: serves LIO's user: backstores. See control/daemon.h for what it is made of.
 
-#include <sys/prctl.h>
-
 #include <cstdio>
+
+#include <sys/prctl.h>
 
 #include "control/command_line.h"
 #include "control/daemon.h"

@@ -17,11 +17,14 @@ constexpr uint64_t kMinNofile = 65536;
 constexpr uint64_t kMaxNofile = 1048576;
 
 constexpr std::string_view kDescription =
-    "Serves the SCSI commands of LIO's user: backstores (TCM_USER2) through loadable handlers. Runs in the foreground.";
+    "Serves the SCSI commands of LIO's user: backstores (TCM_USER2) through loadable handlers. "
+    "Runs in the foreground.";
 
 constexpr std::string_view kFooter =
-    "Signals: SIGTERM and SIGINT end it, SIGHUP reopens the log and reads the configuration again.\n"
-    "What the configuration file says of the log goes before the options; --handler-path goes before the file.";
+    "Signals: SIGTERM and SIGINT end it, SIGHUP reopens the log and reads the configuration "
+    "again.\n"
+    "What the configuration file says of the log goes before the options; --handler-path goes "
+    "before the file.";
 
 }  // namespace
 
@@ -38,7 +41,8 @@ std::string version_line(std::string_view program) {
 std::variant<Options, Exit> parse_command_line(int argc, const char* const* argv) {
   const std::string program(program_name(argc > 0 ? argv[0] : ""));
   Options options;
-  if (const char* directory = std::getenv("TCMU_LOGDIR"); directory != nullptr && *directory != '\0') {
+  if (const char* directory = std::getenv("TCMU_LOGDIR");
+      directory != nullptr && *directory != '\0') {
     options.log_dir = directory;
   }
 
@@ -47,13 +51,15 @@ std::variant<Options, Exit> parse_command_line(int argc, const char* const* argv
   app.set_help_flag("-h,--help", "Print this help and exit");
   bool version = false;
   app.add_flag("-V,--version", version, "Print the version and exit");
-  app.add_flag("-d,--debug", options.debug, "Log everything, unless the configuration file has a log_level");
+  app.add_flag("-d,--debug", options.debug,
+               "Log everything, unless the configuration file has a log_level");
   app.add_option("-f,--nofile", options.nofile, "Limit of open files (default: as many as allowed)")
       ->check(CLI::Range(kMinNofile, kMaxNofile))
       ->type_name("N");
   app.add_option("--handler-path", options.handler_path, "Directory of the handlers, handler_*.so")
       ->type_name("DIR");
-  app.add_option("-l,--tcmu-log-dir", options.log_dir, "Directory of tcmu-runner.log (default: $TCMU_LOGDIR or /var/log)")
+  app.add_option("-l,--tcmu-log-dir", options.log_dir,
+                 "Directory of tcmu-runner.log (default: $TCMU_LOGDIR or /var/log)")
       ->type_name("DIR");
   app.add_option("--config", options.config_file, "Configuration file")
       ->type_name("FILE")
@@ -66,7 +72,8 @@ std::variant<Options, Exit> parse_command_line(int argc, const char* const* argv
   } catch (const CLI::CallForHelp&) {
     return Exit{EXIT_SUCCESS, app.help()};
   } catch (const CLI::ParseError& error) {
-    return Exit{EXIT_FAILURE, fmt::format("{}: {}; see {} --help\n", program, error.what(), program)};
+    return Exit{EXIT_FAILURE,
+                fmt::format("{}: {}; see {} --help\n", program, error.what(), program)};
   }
   if (version) {
     return Exit{EXIT_SUCCESS, version_line(program)};

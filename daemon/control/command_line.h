@@ -29,10 +29,12 @@ struct Exit {
 // tcmu-runner's options and our own. Nothing is opened, logged or created.
 std::variant<Options, Exit> parse_command_line(int argc, const char* const* argv);
 
-// How the program was called: "tcmu-runner", where it has to look like that one in every way, or "tcmud".
+// How the program was called: "tcmu-runner", where it has to look like that one in every way, or
+// "tcmud".
 [[nodiscard]] std::string_view program_name(std::string_view argv0);
 
-// "tcmu-runner 1.6.2" or "tcmud 0.1.0". gluster-block takes the last word, and wants 1.5.0 or more of tcmu-runner.
+// "tcmu-runner 1.6.2" or "tcmud 0.1.0". gluster-block takes the last word, and wants 1.5.0 or more
+// of tcmu-runner.
 [[nodiscard]] std::string version_line(std::string_view program);
 
 }  // namespace tcmud::control

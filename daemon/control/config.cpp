@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <map>
-
 #include <toml++/toml.h>
 
 namespace tcmud::control {
@@ -31,8 +30,9 @@ bool is_number(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// One line of tcmu-runner's format as TOML, or nothing if it isn't one: `key`, `key = number`, `key = "text"`,
-// `key = text`; behind it perhaps a comment. Whatever stands in front of the value keeps its column.
+// One line of tcmu-runner's format as TOML, or nothing if it isn't one: `key`, `key = number`, `key
+// = "text"`, `key = text`; behind it perhaps a comment. Whatever stands in front of the value keeps
+// its column.
 struct OldLine {
   std::string_view key;
   std::string toml;
@@ -66,7 +66,8 @@ std::optional<OldLine> parse_old_line(std::string_view line) {
     const size_t digits = std::min(value.find_first_not_of('0'), value.size() - 1);
     return OldLine{key, front + std::string(value.substr(digits))};
   }
-  const bool bare = std::isalpha(static_cast<unsigned char>(first)) != 0 || first == '/' || first == '.';
+  const bool bare =
+      std::isalpha(static_cast<unsigned char>(first)) != 0 || first == '/' || first == '.';
   if (!bare || value.find('\'') != std::string_view::npos) {
     return std::nullopt;
   }
@@ -170,9 +171,7 @@ class Item {
     return all;
   }
 
-  void warn(std::string_view text) const {
-    warnings_.push_back(fmt::format("{}: {}", at(), text));
-  }
+  void warn(std::string_view text) const { warnings_.push_back(fmt::format("{}: {}", at(), text)); }
 
  private:
   [[nodiscard]] std::string at() const { return position(node_.source()); }

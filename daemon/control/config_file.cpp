@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/config_file.h"
 
+#include <cstring>
+
 #include <fcntl.h>
 #include <sys/inotify.h>
-
-#include <cstring>
 
 #include "base/log.h"
 
@@ -44,10 +44,11 @@ Result<std::optional<std::string>> read_text(const std::filesystem::path& path) 
 ConfigFile::ConfigFile(std::filesystem::path path) : path_(std::move(path)) {
   const auto directory = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
   Fd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  // Not IN_MODIFY: a file is read when its writer has finished. Any name counts: the file may be a symbolic link into a
-  // directory that is replaced as a whole.
-  if (watch.valid() && ::inotify_add_watch(watch.get(), directory.c_str(),
-                                           IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ONLYDIR) >= 0) {
+  // Not IN_MODIFY: a file is read when its writer has finished. Any name counts: the file may be a
+  // symbolic link into a directory that is replaced as a whole.
+  if (watch.valid() &&
+      ::inotify_add_watch(watch.get(), directory.c_str(),
+                          IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ONLYDIR) >= 0) {
     watch_ = std::move(watch);
   } else if (errno != ENOENT) {
     log::warning("", "{}: changes won't be noticed, only SIGHUP will: {}", directory.string(),

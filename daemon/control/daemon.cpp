@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/daemon.h"
 
-#include <signal.h>
-#include <time.h>
-
 #include <cstdlib>
 
 #include <fmt/ranges.h>
+#include <signal.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "control/process.h"
 
@@ -70,12 +69,13 @@ Result<void> Daemon::start() {
     return tl::unexpected(std::move(loop.error()));
   }
   loop_ = std::move(*loop);
-  return load_handlers().and_then([this] { return watch(); }).and_then([this] {
-    return join_kernel();
-  }).map([this] {
-    bus_.emplace(*loop_, *handlers_, bus_timing_);
-    bus_->start([this] { tell_ready(); });
-  });
+  return load_handlers()
+      .and_then([this] { return watch(); })
+      .and_then([this] { return join_kernel(); })
+      .map([this] {
+        bus_.emplace(*loop_, *handlers_, bus_timing_);
+        bus_->start([this] { tell_ready(); });
+      });
 }
 
 Result<void> Daemon::load_handlers() {
@@ -89,13 +89,15 @@ Result<void> Daemon::load_handlers() {
     log::error("", "{}", loaded.error().message);
   }
   for (const plugin::HandlerInfo& handler : handlers_->list()) {
-    log::info("", "handler {}: {} ({})", handler.subtype, handler.description, handler.file.string());
+    log::info("", "handler {}: {} ({})", handler.subtype, handler.description,
+              handler.file.string());
   }
   if (handlers_->list().empty()) {
     log::warning("", "no handlers in {}; every LUN will be refused", directory.string());
   }
   devices_.emplace(
-      kernel_.port, [this](std::string_view subtype) { return handlers_->find(subtype) != nullptr; },
+      kernel_.port,
+      [this](std::string_view subtype) { return handlers_->find(subtype) != nullptr; },
       make_lun_factory(kernel_.port, *handlers_, settings_),
       [this](std::function<void()> task) { loop_->post(std::move(task)); });
   devices_->set_foreign_subtypes(config_->current().foreign_subtypes);
@@ -139,15 +141,15 @@ Result<void> Daemon::join_kernel() {
   events_source_.reset();
   events_ = std::move(*joined);
   // Events first: a device that is being added just now is better added than adopted.
-  if (auto taken = events_->dispatch([this](kernel::Event&& e) { devices_->handle(std::move(e)); }); !taken) {
+  if (auto taken = events_->dispatch([this](kernel::Event&& e) { devices_->handle(std::move(e)); });
+      !taken) {
     return tl::unexpected(std::move(taken.error()));
   }
   if (auto scanned = devices_->rescan(); !scanned) {
     return scanned;
   }
-  return loop_->on_readable(events_->fd(), [this] { take_events(); }).map([this](EventLoop::Source&& source) {
-    events_source_ = std::move(source);
-  });
+  return loop_->on_readable(events_->fd(), [this] { take_events(); })
+      .map([this](EventLoop::Source&& source) { events_source_ = std::move(source); });
 }
 
 void Daemon::take_events() {

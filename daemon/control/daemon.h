@@ -18,7 +18,8 @@
 
 namespace tcmud::control {
 
-// The daemon as a whole: everything is wired here, nothing is done here. One per process; all of it on the main thread.
+// The daemon as a whole: everything is wired here, nothing is done here. One per process; all of it
+// on the main thread.
 class Daemon {
  public:
   Daemon(Options options, KernelLink kernel, dbus::Service::Timing bus_timing = {});
@@ -26,9 +27,9 @@ class Daemon {
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  // From the configuration to the last LUN's end. The signals must be blocked (block_signals). Returns the exit status: 0
-  // after SIGTERM or SIGINT, 1 where it could not start. Does not return if a handler hangs when it is over: the process
-  // ends with status 1.
+  // From the configuration to the last LUN's end. The signals must be blocked (block_signals).
+  // Returns the exit status: 0 after SIGTERM or SIGINT, 1 where it could not start. Does not return
+  // if a handler hangs when it is over: the process ends with status 1.
   int run();
 
  private:

@@ -104,7 +104,8 @@ void DeviceManager::removed(kernel::Event event) {
     retire(event.minor, std::move(event.reply));
     return;
   }
-  // One that was refused, or that closed itself. Nothing of it is left, so nothing stands in the way.
+  // One that was refused, or that closed itself. Nothing of it is left, so nothing stands in the
+  // way.
   event.reply.send(0);
 }
 
@@ -181,8 +182,7 @@ void DeviceManager::state_changed(Id id, device::State state) {
   }
   if (gone.waiting) {
     // It could not be adopted because it is only being added.
-    kernel::Event event{gone.name, gone.minor, 0, kernel::DeviceAdded{},
-                        std::move(*gone.waiting)};
+    kernel::Event event{gone.name, gone.minor, 0, kernel::DeviceAdded{}, std::move(*gone.waiting)};
     added(std::move(event));
   }
   if (entries_.empty() && done_) {

@@ -16,8 +16,9 @@
 
 namespace tcmud::control {
 
-// Owns every LUN, from the kernel's word that it is there until nothing of it is left. The main thread alone; nothing here
-// blocks, and nothing touches configfs, which an rmdir that waits for our answer may have locked.
+// Owns every LUN, from the kernel's word that it is there until nothing of it is left. The main
+// thread alone; nothing here blocks, and nothing touches configfs, which an rmdir that waits for
+// our answer may have locked.
 //
 // Each event is answered exactly once, here or by the LUN that gets the Reply.
 class DeviceManager {
@@ -28,7 +29,8 @@ class DeviceManager {
   // Has a task done on the main thread, later; from any thread.
   using Post = std::function<void(std::function<void()>)>;
 
-  DeviceManager(kernel::KernelPort& kernel, HandlerTest has_handler, LunFactory make_lun, Post post);
+  DeviceManager(kernel::KernelPort& kernel, HandlerTest has_handler, LunFactory make_lun,
+                Post post);
   // Waits for every LUN that is left.
   ~DeviceManager();
   DeviceManager(const DeviceManager&) = delete;
@@ -39,12 +41,14 @@ class DeviceManager {
 
   void handle(kernel::Event event);
 
-  // Looks at what devices there are: adopts those that are new and gives up those that have gone. At start-up, and when
-  // events were lost. Events that are there already must have been handled before.
+  // Looks at what devices there are: adopts those that are new and gives up those that have gone.
+  // At start-up, and when events were lost. Events that are there already must have been handled
+  // before.
   Result<void> rescan();
 
-  // Ends all LUNs side by side, and calls `done` on the main thread when none is left (at once, if there is none). Events
-  // are still to be handled meanwhile: new devices are refused, removals are answered.
+  // Ends all LUNs side by side, and calls `done` on the main thread when none is left (at once, if
+  // there is none). Events are still to be handled meanwhile: new devices are refused, removals are
+  // answered.
   void shut_down(std::chrono::steady_clock::time_point deadline, std::function<void()> done);
 
   // Names of the LUNs that are there, in whatever state.
@@ -58,8 +62,8 @@ class DeviceManager {
     uint32_t minor = 0;
     std::unique_ptr<Lun> lun;
     bool leaving = false;  // remove() or shut_down() was called
-    // Adopted, and its ADDED event did not come: either it was there long before us, or the scan was faster than the
-    // event of a device that is being added just now.
+    // Adopted, and its ADDED event did not come: either it was there long before us, or the scan
+    // was faster than the event of a device that is being added just now.
     bool may_be_new = false;
     // That event, when it came before it was known whether the adoption works out.
     std::optional<kernel::Reply> waiting;
@@ -86,8 +90,8 @@ class DeviceManager {
 
   Id next_id_ = 1;
   std::map<Id, Entry> entries_;
-  // Which one the kernel means by a minor. One that was told to go isn't here any more: the kernel gives its minor to
-  // the next device as soon as it has its answer.
+  // Which one the kernel means by a minor. One that was told to go isn't here any more: the kernel
+  // gives its minor to the next device as soon as it has its answer.
   std::map<uint32_t, Id> by_minor_;
 };
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/event_loop.h"
 
+#include <cstring>
+#include <system_error>
+
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
-
-#include <cstring>
-#include <system_error>
 
 #include "base/log.h"
 
@@ -92,7 +92,8 @@ EventLoop::Timer EventLoop::after(std::chrono::milliseconds delay, Task task) {
   auto waiting = std::make_shared<Waiting>(std::move(task));
   const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(delay);
   const int error = sd_event_add_time_relative(
-      get(), &waiting->source, CLOCK_MONOTONIC, static_cast<uint64_t>(microseconds.count()), kTimerAccuracyUs,
+      get(), &waiting->source, CLOCK_MONOTONIC, static_cast<uint64_t>(microseconds.count()),
+      kTimerAccuracyUs,
       [](sd_event_source*, uint64_t, void* data) {
         Waiting::run(data);
         return 0;

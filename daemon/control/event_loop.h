@@ -59,8 +59,8 @@ class EventLoop final : public dbus::MainLoop {
   std::vector<Task> posted_;  // guarded by mutex_
 };
 
-// Blocks the signals that the loop takes in the calling thread and those it starts later, and ignores SIGPIPE: a kick of
-// a LUN that has gone fails instead.
+// Blocks the signals that the loop takes in the calling thread and those it starts later, and
+// ignores SIGPIPE: a kick of a LUN that has gone fails instead.
 void block_signals();
 
 }  // namespace tcmud::control

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/instance_lock.h"
 
-#include <fcntl.h>
-
 #include <cerrno>
 #include <cstring>
+
+#include <fcntl.h>
 
 namespace tcmud::control {
 
@@ -23,7 +23,8 @@ Result<InstanceLock> InstanceLock::acquire(const std::filesystem::path& file) {
     return fail(errno, "can't lock {}: {}", file.string(), std::strerror(errno));
   }
   // The holder may be gone by now, or in another PID namespace (0).
-  const bool known = ::fcntl(fd.get(), F_GETLK, &whole) == 0 && whole.l_type == F_WRLCK && whole.l_pid > 0;
+  const bool known =
+      ::fcntl(fd.get(), F_GETLK, &whole) == 0 && whole.l_type == F_WRLCK && whole.l_pid > 0;
   return fail(EBUSY, "tcmu-runner is already running{}: {} is locked; stop it first",
               known ? fmt::format(" (process {})", whole.l_pid) : "", file.string());
 }

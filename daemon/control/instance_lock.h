@@ -8,8 +8,8 @@
 
 namespace tcmud::control {
 
-// That no two daemons serve the same LUNs: a lock on a file, tcmu-runner's own one (fcntl), so that it excludes that too.
-// The kernel frees it with the process.
+// That no two daemons serve the same LUNs: a lock on a file, tcmu-runner's own one (fcntl), so that
+// it excludes that too. The kernel frees it with the process.
 class InstanceLock {
  public:
   // EBUSY: another process has it, named by its id.

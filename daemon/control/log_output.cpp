@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/log_output.h"
 
-#include <fcntl.h>
-#include <poll.h>
-
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 
 namespace tcmud::control {
 namespace {

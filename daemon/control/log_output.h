@@ -19,7 +19,8 @@ class LogOutput {
   // Any thread: (re)open the file before the next line.
   void ask(std::filesystem::path file);
 
-  // Does what was asked for. A file that can't be opened is told on stderr, and the former one stays in use.
+  // Does what was asked for. A file that can't be opened is told on stderr, and the former one
+  // stays in use.
   void open_if_asked();
 
   // A whole line with its newline.

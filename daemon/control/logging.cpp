@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/logging.h"
 
-#include <unistd.h>
-
 #include <mutex>
 
 #include <spdlog/async_logger.h>
 #include <spdlog/details/thread_pool.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
+#include <unistd.h>
 
 #include "control/log_output.h"
 
@@ -18,7 +17,8 @@ namespace {
 // Lines that may wait for the writer; each costs about 400 bytes, allocated once.
 constexpr size_t kQueuedLines = 4096;
 
-// Longer lines are cut. Below PIPE_BUF, so that a pipe that poll() finds writable takes a line without blocking.
+// Longer lines are cut. Below PIPE_BUF, so that a pipe that poll() finds writable takes a line
+// without blocking.
 constexpr size_t kMaxLine = 4000;
 
 // What spdlog calls on the writer's thread; one thread alone, hence no mutex.
@@ -35,8 +35,9 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   void sink_it_(const spdlog::details::log_msg& message) override {
     output_.open_if_asked();
     if (const size_t dropped = pool_.overrun_counter(); dropped != dropped_) {
-      const std::string text = fmt::format("[WARNING] {} lines were dropped: they came faster than they could be written",
-                                           dropped - dropped_);
+      const std::string text = fmt::format(
+          "[WARNING] {} lines were dropped: they came faster than they could be written",
+          dropped - dropped_);
       dropped_ = dropped;
       put({message.logger_name, spdlog::level::warn, text});
     }
@@ -58,8 +59,8 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   size_t dropped_ = 0;
 };
 
-// The logger in use. A sink of log.h is a plain function, so this is where it finds its logger. Each caller holds a share
-// of it while it logs, so that one who is late does no harm.
+// The logger in use. A sink of log.h is a plain function, so this is where it finds its logger.
+// Each caller holds a share of it while it logs, so that one who is late does no harm.
 std::mutex g_mutex;
 std::shared_ptr<spdlog::async_logger> g_logger;  // guarded by g_mutex
 

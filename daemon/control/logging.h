@@ -10,13 +10,13 @@ namespace tcmud::control {
 
 inline constexpr const char* kLogFileName = "tcmu-runner.log";
 
-// Takes every line of log.h while it lives, and has a thread of its own write it to stderr and, once there is a
-// directory, to <directory>/tcmu-runner.log:
+// Takes every line of log.h while it lives, and has a thread of its own write it to stderr and,
+// once there is a directory, to <directory>/tcmu-runner.log:
 //
 //   2026-01-31 12:00:00.123 4711 [ERROR] user_0/disk: what happened
 //
-// Who logs never waits for a disk or a terminal: where the writer can't keep up the oldest lines are dropped, and their
-// number is written. One at a time in a process.
+// Who logs never waits for a disk or a terminal: where the writer can't keep up the oldest lines
+// are dropped, and their number is written. One at a time in a process.
 class Logging {
  public:
   Logging();
@@ -24,8 +24,9 @@ class Logging {
   Logging(const Logging&) = delete;
   Logging& operator=(const Logging&) = delete;
 
-  // From here on lines go to a file there as well; the directory is made if need be. Where that fails, stderr says so, and
-  // an earlier file stays in use. Returns at once: the writer's thread does it.
+  // From here on lines go to a file there as well; the directory is made if need be. Where that
+  // fails, stderr says so, and an earlier file stays in use. Returns at once: the writer's thread
+  // does it.
   void set_directory(std::filesystem::path directory);
 
   // The file was renamed (logrotate): continue in a new one. Returns at once.

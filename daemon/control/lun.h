@@ -10,7 +10,8 @@
 
 namespace tcmud::control {
 
-// What the device manager asks of a device; see device::Device for what each does. None of them blocks.
+// What the device manager asks of a device; see device::Device for what each does. None of them
+// blocks.
 class Lun {
  public:
   virtual ~Lun() = default;

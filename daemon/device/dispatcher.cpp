@@ -21,10 +21,22 @@ constexpr uint64_t kMaxRepeat = 1 << 20;
 // command keeps a handler busy for long at a stretch.
 constexpr uint64_t kMaxZeroes = uint64_t{1} << 30;
 
-constexpr uint8_t kInquiry = 0x12;
+constexpr uint8_t kRequestSense = 0x03, kInquiry = 0x12;
 
 // Zeroes to write where the handler has no other way: never written to.
 alignas(4096) constinit const std::array<uint8_t, 4096> kZeroes{};
+
+void make_flush(tcmud_request& request) {
+  request.op = TCMUD_OP_FLUSH;
+  request.flags = 0;
+  request.offset = 0;
+  request.length = 0;
+  request.iov = nullptr;
+  request.iovcnt = 0;
+}
+
+constexpr scsi::Sense kCapacityChanged{.key = scsi::SenseKey::kUnitAttention,
+                                       .code = scsi::asc::kCapacityDataHasChanged};
 
 }  // namespace
 
@@ -33,9 +45,7 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
   slot.answer_length = 0;
   if (capacity_changed_ && !scsi::ignores_unit_attention(cdb)) {
     capacity_changed_ = false;
-    completion_ = make_completion(
-        Status::kCheckCondition,
-        {.key = scsi::SenseKey::kUnitAttention, .code = scsi::asc::kCapacityDataHasChanged});
+    completion_ = make_completion(Status::kCheckCondition, kCapacityChanged);
     return Next::kAnswered;
   }
   if (cdb[0] == kInquiry && monotonic_ns() > identity_fresh_until_) {
@@ -45,6 +55,10 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
   if (const size_t wanted = scsi::parameter_list_length(cdb, slot.data_length); wanted > 0) {
     const size_t got = copy_from(slot.iov, std::span(parameters_).first(wanted));
     command.parameters = std::span<const uint8_t>(parameters_).first(got);
+  }
+  if (capacity_changed_ && cdb[0] == kRequestSense) {
+    command.pending_sense = &kCapacityChanged;  // telling it is done with it
+    capacity_changed_ = false;
   }
   const scsi::Outcome outcome = scsi::execute(*view_.lun, command, response_, ranges_);
   return outcome.kind == scsi::Outcome::Kind::kBlock ? begin(slot, outcome.block)
@@ -100,8 +114,16 @@ Dispatcher::Next Dispatcher::begin(Slot& slot, const scsi::BlockRequest& block) 
       request.iov = slot.iov.data();
       request.iovcnt = static_cast<uint32_t>(slot.iov.size());
       if (block.op == BlockOp::kRead) {
-        request.op = TCMUD_OP_READ;
         slot.answer_length = block.length;
+        request.op = TCMUD_OP_READ;
+        if (block.fua && view_.props.flush == TCMUD_NATIVE) {
+          // What is read has to be on the medium, so newer cached data goes there first (SBC-4,
+          // READ (10), FUA).
+          slot.plan.then = Plan::Then::kRead;
+          slot.plan.offset = block.offset;
+          slot.plan.remaining = block.length;
+          make_flush(request);
+        }
         return Next::kSubmit;
       }
       request.op = TCMUD_OP_WRITE;
@@ -226,18 +248,21 @@ Dispatcher::Next Dispatcher::resume(Slot& slot) {
     case Plan::Then::kNextRanges:
       next_ranges(slot);
       return Next::kSubmit;
+    case Plan::Then::kRead:
+      request.op = TCMUD_OP_READ;
+      request.offset = slot.plan.offset;
+      request.length = slot.plan.remaining;
+      request.iov = slot.iov.data();
+      request.iovcnt = static_cast<uint32_t>(slot.iov.size());
+      slot.plan.then = Plan::Then::kAnswer;
+      return Next::kSubmit;
     case Plan::Then::kAnswer:
       break;
   }
   if (!slot.plan.flush_at_end || request.op == TCMUD_OP_FLUSH) {
     return answer_good(slot, slot.answer_length);
   }
-  request.op = TCMUD_OP_FLUSH;
-  request.flags = 0;
-  request.offset = 0;
-  request.length = 0;
-  request.iov = nullptr;
-  request.iovcnt = 0;
+  make_flush(request);
   slot.plan.then = Plan::Then::kAnswer;
   return Next::kSubmit;
 }

@@ -23,12 +23,14 @@ struct Plan {
     kAnswer,      // the request was the last one
     kNextPiece,   // go on at `offset` with `remaining` bytes of the same kind
     kNextRanges,  // UNMAP: go on with the ranges from `first_range`
+    kRead,        // FUA: what was cached is on the medium now, read `remaining` bytes at `offset`
   };
   Then then = Then::kAnswer;
   bool flush_at_end = false;  // a FLUSH behind the last request makes it durable: FUA by emulation
   uint16_t first_range = 0, ranges = 0;
   uint64_t remaining = 0;  // bytes behind the present request
   uint64_t piece = 0;      // bytes of a full piece
+  uint64_t offset = 0;     // kRead: bytes
 };
 
 inline constexpr uint64_t kNoDataIn = UINT64_MAX;

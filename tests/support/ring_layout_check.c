@@ -29,5 +29,6 @@ _Static_assert(TCMU_MAILBOX_VERSION == 2, "");
 _Static_assert(TCMU_MAILBOX_FLAG_CAP_OOOC == 1 && TCMU_MAILBOX_FLAG_CAP_READ_LEN == 2, "");
 _Static_assert(TCMU_MAILBOX_FLAG_CAP_TMR == 4 && TCMU_MAILBOX_FLAG_CAP_KEEP_BUF == 8, "");
 _Static_assert(TCMU_OP_PAD == 0 && TCMU_OP_CMD == 1 && TCMU_OP_TMR == 2 && TCMU_OP_MASK == 7, "");
-_Static_assert(TCMU_UFLAG_UNKNOWN_OP == 1 && TCMU_UFLAG_READ_LEN == 2 && TCMU_UFLAG_KEEP_BUF == 4, "");
+_Static_assert(TCMU_UFLAG_UNKNOWN_OP == 1 && TCMU_UFLAG_READ_LEN == 2 && TCMU_UFLAG_KEEP_BUF == 4,
+               "");
 _Static_assert(TCMU_SENSE_BUFFERSIZE == 96, "");

@@ -2,7 +2,6 @@
 #include "base/fd.h"
 
 #include <fcntl.h>
-
 #include <gtest/gtest.h>
 
 #include "base/mapping.h"
@@ -10,7 +9,9 @@
 namespace tcmud {
 namespace {
 
-bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+bool is_open(int fd) {
+  return ::fcntl(fd, F_GETFD) >= 0;
+}
 
 TEST(Fd, ClosesWhatItOwnsOnce) {
   const int raw = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -34,7 +35,8 @@ TEST(Fd, ReleaseGivesItAway) {
 }
 
 TEST(Mapping, MovesItsRange) {
-  Mapping first(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+  Mapping first(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+                4096);
   Mapping second(std::move(first));
   EXPECT_FALSE(first.valid());  // NOLINT(bugprone-use-after-move): what is left behind is the point
   ASSERT_EQ(second.bytes().size(), 4096U);

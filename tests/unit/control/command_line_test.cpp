@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/command_line.h"
 
-#include <stdlib.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 namespace tcmud::control {
 namespace {
@@ -17,7 +16,8 @@ class CommandLineTest : public testing::Test {
   CommandLineTest() { ::unsetenv("TCMU_LOGDIR"); }
   ~CommandLineTest() override { ::unsetenv("TCMU_LOGDIR"); }
 
-  static std::variant<Options, Exit> parse(std::vector<const char*> arguments, const char* name = "/usr/bin/tcmud") {
+  static std::variant<Options, Exit> parse(std::vector<const char*> arguments,
+                                           const char* name = "/usr/bin/tcmud") {
     arguments.insert(arguments.begin(), name);
     return parse_command_line(static_cast<int>(arguments.size()), arguments.data());
   }
@@ -49,7 +49,8 @@ TEST_F(CommandLineTest, options_of_tcmu_runner_are_taken) {
   EXPECT_EQ(all.nofile, 65536u);
   EXPECT_EQ(all.handler_path, "/h");
   EXPECT_EQ(all.log_dir, "/log");
-  const Options again = options({"--debug", "--nofile=1048576", "--handler-path=/h", "--tcmu-log-dir=/log"});
+  const Options again =
+      options({"--debug", "--nofile=1048576", "--handler-path=/h", "--tcmu-log-dir=/log"});
   EXPECT_TRUE(again.debug);
   EXPECT_EQ(again.nofile, 1048576u);
   EXPECT_EQ(again.handler_path, "/h");
@@ -88,9 +89,10 @@ TEST_F(CommandLineTest, only_that_very_name_makes_it_tcmu_runner) {
 TEST_F(CommandLineTest, help_names_every_option_and_its_default) {
   const Exit help = exit_of({"--help"});
   EXPECT_EQ(help.status, 0);
-  for (const char* word : {"-h,--help", "-V,--version", "-d,--debug", "-f,--nofile", "65536", "1048576", "--handler-path",
-                           "-l,--tcmu-log-dir", "TCMU_LOGDIR", "--config", "/etc/tcmu/tcmu.conf", "--lock-file",
-                           "/run/tcmu.lock", "SIGHUP"}) {
+  for (const char* word :
+       {"-h,--help", "-V,--version", "-d,--debug", "-f,--nofile", "65536", "1048576",
+        "--handler-path", "-l,--tcmu-log-dir", "TCMU_LOGDIR", "--config", "/etc/tcmu/tcmu.conf",
+        "--lock-file", "/run/tcmu.lock", "SIGHUP"}) {
     EXPECT_THAT(help.output, HasSubstr(word));
   }
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/config_file.h"
 
-#include <poll.h>
-
 #include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include "unit/dbus/private_bus.h"
 
@@ -21,7 +20,8 @@ class ConfigFileTest : public testing::Test {
   static void write(const std::filesystem::path& path, std::string_view text) {
     std::ofstream(path, std::ios::binary) << text;
   }
-  // inotify queues an event before the call that causes it returns, so there is nothing to wait for.
+  // inotify queues an event before the call that causes it returns, so there is nothing to wait
+  // for.
   static bool readable(const ConfigFile& file) {
     pollfd fd{file.watch_fd(), POLLIN, 0};
     return ::poll(&fd, 1, 0) == 1;
@@ -88,7 +88,8 @@ TEST_F(ConfigFileTest, a_link_through_a_directory_that_is_replaced_is_noticed) {
   const auto& top = directory_.path();
   for (const char* version : {"v1", "v2"}) {
     std::filesystem::create_directory(top / version);
-    write(top / version / "tcmu.conf", std::string("log_level = ") + (version[1] == '1' ? "1" : "2"));
+    write(top / version / "tcmu.conf",
+          std::string("log_level = ") + (version[1] == '1' ? "1" : "2"));
   }
   std::filesystem::create_symlink("v1", top / "data");
   std::filesystem::create_symlink("data/tcmu.conf", path_);

@@ -51,7 +51,8 @@ TEST(Config, every_key_is_read) {
 
 TEST(Config, every_log_level_has_its_number) {
   for (int level = 0; level <= 5; ++level) {
-    EXPECT_EQ(parse("log_level = " + std::to_string(level)).log_level, static_cast<log::Level>(level));
+    EXPECT_EQ(parse("log_level = " + std::to_string(level)).log_level,
+              static_cast<log::Level>(level));
   }
 }
 
@@ -74,12 +75,14 @@ TEST(Config, numbers_with_leading_zeros_are_decimal) {
 
 // "echo log_level=5 >> tcmu.conf" is how people switch debugging on.
 TEST(Config, the_last_one_of_a_key_counts) {
-  EXPECT_EQ(parse("log_level = 3\nlog_dir = \"/a\"\nlog_level = 5\n").log_level, log::Level::kTrace);
+  EXPECT_EQ(parse("log_level = 3\nlog_dir = \"/a\"\nlog_level = 5\n").log_level,
+            log::Level::kTrace);
   EXPECT_EQ(parse("log_dir = \"/a\"\nlog_dir = \"/b\"\nlog_dir = /c\n").log_dir, "/c");
 }
 
 TEST(Config, old_and_new_syntax_mix) {
-  const Config config = parse("log_dir = /a\nforeign_subtypes = [\n  \"x\"\n]\npoll_us = 10\nswitch\n");
+  const Config config =
+      parse("log_dir = /a\nforeign_subtypes = [\n  \"x\"\n]\npoll_us = 10\nswitch\n");
   EXPECT_EQ(config.log_dir, "/a");
   EXPECT_EQ(config.poll_us, 10u);
   EXPECT_THAT(config.foreign_subtypes, ElementsAre("x"));
@@ -95,9 +98,10 @@ TEST(Config, numbers_out_of_range_count_as_the_limit_and_are_told) {
   const Config config = parse("log_level = 9\npoll_us = -4");
   EXPECT_EQ(config.log_level, log::Level::kTrace);
   EXPECT_EQ(config.poll_us, 0u);
-  EXPECT_THAT(config.warnings,
-              ElementsAre("1:13: log_level = 9 is out of range, 5 is taken (0 to 5 are allowed)",
-                          "2:11: poll_us = -4 is out of range, 0 is taken (0 to 1000 are allowed)"));
+  EXPECT_THAT(
+      config.warnings,
+      ElementsAre("1:13: log_level = 9 is out of range, 5 is taken (0 to 5 are allowed)",
+                  "2:11: poll_us = -4 is out of range, 0 is taken (0 to 1000 are allowed)"));
 }
 
 TEST(Config, warnings_come_in_the_order_of_the_file) {
@@ -114,7 +118,8 @@ TEST(Config, a_level_in_words_is_an_error_with_its_place) {
 TEST(Config, wrong_types_are_errors_with_their_place) {
   EXPECT_EQ(error_of("log_dir = 4"), "1:11: log_dir must be an absolute path in quotes");
   EXPECT_EQ(error_of("log_dir = \"relative\""), "1:11: log_dir must be an absolute path in quotes");
-  EXPECT_EQ(error_of("log_dir = \"/a\\u0000b\""), "1:11: log_dir must be an absolute path in quotes");
+  EXPECT_EQ(error_of("log_dir = \"/a\\u0000b\""),
+            "1:11: log_dir must be an absolute path in quotes");
   EXPECT_EQ(error_of("log_level = 3.0"), "1:13: log_level must be a number from 0 to 5");
   EXPECT_EQ(error_of("foreign_subtypes = \"x\""),
             "1:20: foreign_subtypes must be a list of names: [\"one\", \"two\"]");

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The daemon as a whole: once as a program, as far as it gets without the kernel's part, and once in this process with a
-// fake kernel and a real bus.
+// The daemon as a whole: once as a program, as far as it gets without the kernel's part, and once
+// in this process with a fake kernel and a real bus.
 #include "control/daemon.h"
-
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <deque>
 #include <fstream>
@@ -16,8 +9,14 @@
 #include <sstream>
 #include <thread>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "control/event_loop.h"
 #include "support/fake_kernel.h"
@@ -54,14 +53,16 @@ template <class Condition>
 class ProgramTest : public testing::Test {
  protected:
   // Never ends by itself but for what is tested.
-  std::string run(std::vector<std::string> arguments, int expected_status, const char* name = "tcmud") {
+  std::string run(std::vector<std::string> arguments, int expected_status,
+                  const char* name = "tcmud") {
     arguments.insert(arguments.begin(), name);
     ChildProcess child(arguments, TCMUD_PROGRAM);
     EXPECT_EQ(child.wait(), expected_status);
     return child.output();
   }
   std::vector<std::string> places() {
-    return {"--lock-file", lock_.string(), "--config", config_.string(), "-l", directory_.path().string()};
+    return {"--lock-file",    lock_.string(), "--config",
+            config_.string(), "-l",           directory_.path().string()};
   }
 
   test::TemporaryDirectory directory_;
@@ -83,28 +84,34 @@ TEST_F(ProgramTest, a_second_one_is_refused_with_a_clear_message) {
   struct flock whole {};
   whole.l_type = F_WRLCK;
   ASSERT_EQ(::fcntl(file.get(), F_SETLK, &whole), 0);
-  EXPECT_THAT(run(places(), 1), HasSubstr("already running (process " + std::to_string(::getpid()) + ")"));
+  EXPECT_THAT(run(places(), 1),
+              HasSubstr("already running (process " + std::to_string(::getpid()) + ")"));
   EXPECT_THAT(content_of(directory_.path() / "tcmu-runner.log"), HasSubstr("already running"));
 }
 
 TEST_F(ProgramTest, a_mistake_in_the_configuration_is_told_and_does_not_stop_it) {
   std::ofstream(config_) << "log_level = high\n";
   const auto said = run(places(), 1);  // for want of the kernel module
-  EXPECT_THAT(said, HasSubstr(config_.string() + ":1:13: log_level must be a number from 0 to 5; going on with the defaults"));
+  EXPECT_THAT(
+      said, HasSubstr(config_.string() +
+                      ":1:13: log_level must be a number from 0 to 5; going on with the defaults"));
   EXPECT_THAT(said, HasSubstr("starting"));
 }
 
 // FakeKernel as the daemon's kernel.
 class FakeEvents final : public EventStream {
  public:
-  explicit FakeEvents(test::FakeKernel& kernel) : kernel_(kernel), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  explicit FakeEvents(test::FakeKernel& kernel)
+      : kernel_(kernel), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     kernel_.set_event_sink([this](kernel::Event event) {
       const std::lock_guard lock(mutex_);
       events_.push_back(std::move(event));
       ::eventfd_write(wake_.get(), 1);
     });
   }
-  ~FakeEvents() override { kernel_.set_event_sink([](kernel::Event) {}); }
+  ~FakeEvents() override {
+    kernel_.set_event_sink([](kernel::Event) {});
+  }
   [[nodiscard]] int fd() const override { return wake_.get(); }
   Result<kernel::Netlink::Dispatched> dispatch(const kernel::EventHandler& handler) override {
     std::deque<kernel::Event> events;
@@ -210,8 +217,9 @@ class DaemonTest : public testing::Test {
 TEST_F(DaemonTest, it_is_ready_once_devices_are_adopted_and_the_name_is_owned) {
   const auto old = kernel_.create_device(spec("old"));
   start();
-  ChildProcess client({"gdbus", "call", "--system", "--dest", "org.kernel.TCMUService1", "--object-path",
-                       "/org/kernel/TCMUService1/null", "--method", "org.kernel.TCMUService1.CheckConfig", "null/x"});
+  ChildProcess client({"gdbus", "call", "--system", "--dest", "org.kernel.TCMUService1",
+                       "--object-path", "/org/kernel/TCMUService1/null", "--method",
+                       "org.kernel.TCMUService1.CheckConfig", "null/x"});
   EXPECT_EQ(client.wait(), 0);
   EXPECT_EQ(client.output(), "(true, 'success')\n");
   EXPECT_TRUE(logs("user_0/old: adopted"));
@@ -251,8 +259,12 @@ TEST_F(DaemonTest, a_running_device_is_left_cleanly_at_the_end) {
 
 TEST_F(DaemonTest, a_changed_configuration_takes_effect_without_a_signal) {
   start();
-  std::ofstream(config_) << "log_level = 5\nforeign_subtypes = [\"other\"]\nlog_dir = \"" << (directory_.path() / "moved").string() << "\"\n";
-  ASSERT_TRUE(eventually([&] { return content_of(directory_.path() / "moved" / "tcmu-runner.log").find("read again") != std::string::npos; }));
+  std::ofstream(config_) << "log_level = 5\nforeign_subtypes = [\"other\"]\nlog_dir = \""
+                         << (directory_.path() / "moved").string() << "\"\n";
+  ASSERT_TRUE(eventually([&] {
+    return content_of(directory_.path() / "moved" / "tcmu-runner.log").find("read again") !=
+           std::string::npos;
+  }));
   EXPECT_EQ(log::level(), log::Level::kTrace);
   auto left = kernel_.add_device(spec("a", "other/x"));
   EXPECT_EQ(kernel_.add_device(spec("b", "nosuch/x")).reply.wait(), -ENOENT);
@@ -264,7 +276,9 @@ TEST_F(DaemonTest, a_mistake_in_a_changed_configuration_changes_nothing) {
   std::ofstream(config_) << "log_level = 4\n";
   start();
   std::ofstream(config_) << "log_level = 1\nlog_dir = 4\n";
-  EXPECT_TRUE(logs(config_.string() + ":2:11: log_dir must be an absolute path in quotes; what was read before stays in force"));
+  EXPECT_TRUE(logs(
+      config_.string() +
+      ":2:11: log_dir must be an absolute path in quotes; what was read before stays in force"));
   EXPECT_EQ(log::level(), log::Level::kDebug);
   EXPECT_EQ(stop(), 0);
 }
@@ -273,11 +287,13 @@ TEST_F(DaemonTest, sighup_reopens_the_log_and_tells_systemd) {
   start();
   ASSERT_TRUE(logs("ready"));
   supervisor_.forget();
-  std::filesystem::rename(directory_.path() / "log" / "tcmu-runner.log", directory_.path() / "log" / "old");
+  std::filesystem::rename(directory_.path() / "log" / "tcmu-runner.log",
+                          directory_.path() / "log" / "old");
   ::kill(::getpid(), SIGHUP);
   EXPECT_TRUE(eventually([this] { return supervisor_.heard("READY=1"); }));
   EXPECT_TRUE(supervisor_.heard("RELOADING=1"));
-  EXPECT_TRUE(eventually([this] { return std::filesystem::exists(directory_.path() / "log" / "tcmu-runner.log"); }));
+  EXPECT_TRUE(eventually(
+      [this] { return std::filesystem::exists(directory_.path() / "log" / "tcmu-runner.log"); }));
   EXPECT_EQ(stop(), 0);
   EXPECT_THAT(log(), HasSubstr("ending"));
 }
@@ -288,7 +304,9 @@ TEST_F(DaemonTest, a_kernel_that_cant_be_joined_ends_it_with_a_message) {
   options.lock_file = directory_.path() / "lock";
   options.log_dir = directory_.path() / "log";
   options.handler_path = TCMUD_HANDLERS;
-  KernelLink link{kernel_, []() -> Result<std::unique_ptr<EventStream>> { return fail(ENOENT, "no such module"); }};
+  KernelLink link{kernel_, []() -> Result<std::unique_ptr<EventStream>> {
+                    return fail(ENOENT, "no such module");
+                  }};
   EXPECT_EQ(Daemon(options, link).run(), 1);
   EXPECT_THAT(log(), HasSubstr("[CRITICAL] no such module"));
 }

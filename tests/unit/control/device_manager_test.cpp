@@ -23,7 +23,9 @@ struct FakeLun final : Lun {
   void adopt() override { calls.emplace_back("adopt"); }
   void reconfigure(kernel::Change, Reply reply) override { take("reconfigure", std::move(reply)); }
   void remove(Reply reply) override { take("remove", std::move(reply)); }
-  void shut_down(std::chrono::steady_clock::time_point) override { calls.emplace_back("shut_down"); }
+  void shut_down(std::chrono::steady_clock::time_point) override {
+    calls.emplace_back("shut_down");
+  }
   void take(const char* what, Reply reply) {
     calls.emplace_back(what);
     replies.push_back(std::move(reply));
@@ -48,8 +50,12 @@ class FakePort final : public kernel::KernelPort {
   Result<std::vector<kernel::FoundDevice>> scan() override { return devices; }
   // The main thread must stay away from these.
   Result<kernel::UioPort> open_uio(uint32_t) override { return refuse(); }
-  Result<std::string> read_attribute(const DeviceName&, std::string_view) override { return refuse(); }
-  Result<void> write_attribute(const DeviceName&, std::string_view, std::string_view) override { return refuse(); }
+  Result<std::string> read_attribute(const DeviceName&, std::string_view) override {
+    return refuse();
+  }
+  Result<void> write_attribute(const DeviceName&, std::string_view, std::string_view) override {
+    return refuse();
+  }
 
  private:
   static tl::unexpected<Error> refuse() {
@@ -71,7 +77,8 @@ class DeviceManagerTest : public testing::Test {
 
   // An event; the status that was answered arrives in the result, kNone until then.
   static constexpr int kNone = 99;
-  std::shared_ptr<int> send(uint32_t minor, const DeviceName& name, decltype(kernel::Event::what) what) {
+  std::shared_ptr<int> send(uint32_t minor, const DeviceName& name,
+                            decltype(kernel::Event::what) what) {
     auto status = std::make_shared<int>(kNone);
     manager_.handle({name, minor, 0, std::move(what), Reply([status](int s) {
                        EXPECT_EQ(*status, kNone) << "answered twice";
@@ -79,8 +86,12 @@ class DeviceManagerTest : public testing::Test {
                      })});
     return status;
   }
-  std::shared_ptr<int> add(uint32_t minor, const DeviceName& name) { return send(minor, name, kernel::DeviceAdded{}); }
-  std::shared_ptr<int> remove(uint32_t minor, const DeviceName& name) { return send(minor, name, kernel::DeviceRemoved{}); }
+  std::shared_ptr<int> add(uint32_t minor, const DeviceName& name) {
+    return send(minor, name, kernel::DeviceAdded{});
+  }
+  std::shared_ptr<int> remove(uint32_t minor, const DeviceName& name) {
+    return send(minor, name, kernel::DeviceRemoved{});
+  }
 
   // The device says so on its strand; the main thread learns of it.
   void tell(FakeLun& lun, State state) {
@@ -131,7 +142,8 @@ TEST_F(DeviceManagerTest, a_foreign_subtype_is_left_to_the_other_daemon) {
   EXPECT_EQ(*add(3, name_of("a", "overlaybd")), kNone);
   EXPECT_EQ(*add(4, name_of("b", "file")), kNone);
   EXPECT_EQ(*remove(3, name_of("a", "overlaybd")), kNone);
-  EXPECT_EQ(*send(3, name_of("a", "overlaybd"), kernel::DeviceReconfigured{kernel::SizeChange{1}}), kNone);
+  EXPECT_EQ(*send(3, name_of("a", "overlaybd"), kernel::DeviceReconfigured{kernel::SizeChange{1}}),
+            kNone);
   port_.devices = {{name_of("c", "overlaybd"), 5}};
   ASSERT_TRUE(manager_.rescan());
   EXPECT_EQ(manager_.size(), 0u);
@@ -192,7 +204,8 @@ TEST_F(DeviceManagerTest, a_lun_is_known_by_hba_and_name_whatever_its_configurat
   EXPECT_THAT(lun(0).calls, ElementsAre("add", "remove"));
 }
 
-// The kernel gives the minor away as soon as it has its answer, which is before we hear that the old one is closed.
+// The kernel gives the minor away as soon as it has its answer, which is before we hear that the
+// old one is closed.
 TEST_F(DeviceManagerTest, a_minor_may_be_used_again_before_its_old_lun_is_gone) {
   add(3, name_of("a"));
   remove(3, name_of("a"));

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/event_loop.h"
 
-#include <signal.h>
-#include <sys/eventfd.h>
-
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/eventfd.h>
 
 namespace tcmud::control {
 namespace {

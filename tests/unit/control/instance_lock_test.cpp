@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/instance_lock.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <optional>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "unit/dbus/private_bus.h"
 
@@ -26,7 +25,8 @@ class InstanceLockTest : public testing::Test {
     if (child == 0) {
       const auto lock = InstanceLock::acquire(file_);
       if (!lock) {
-        static_cast<void>(::write(ends[1], lock.error().message.data(), lock.error().message.size()));
+        static_cast<void>(
+            ::write(ends[1], lock.error().message.data(), lock.error().message.size()));
       }
       ::_exit(lock ? 0 : lock.error().code);
     }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/logging.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <regex>
 #include <sstream>
 #include <thread>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "control/log_output.h"
 #include "unit/dbus/private_bus.h"
@@ -55,9 +54,11 @@ TEST_F(LoggingTest, a_line_names_time_process_level_and_lun_in_the_file_and_on_s
     log::info("", "about the daemon");
   }
   const std::string text = content_of(file_);
-  const std::string stamp = "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3} " + std::to_string(::getpid());
-  EXPECT_TRUE(std::regex_match(text, std::regex(stamp + " \\[ERROR\\] user_0/disk: broke after 3 s\n" + stamp +
-                                                " \\[INFO\\] about the daemon\n")))
+  const std::string stamp = "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3} " +
+                            std::to_string(::getpid());
+  EXPECT_TRUE(
+      std::regex_match(text, std::regex(stamp + " \\[ERROR\\] user_0/disk: broke after 3 s\n" +
+                                        stamp + " \\[INFO\\] about the daemon\n")))
       << text;
   EXPECT_EQ(content_of(stderr_), text);
 }
@@ -155,7 +156,8 @@ TEST_F(LoggingTest, a_line_of_any_length_is_one_line) {
   EXPECT_THAT(content_of(file_), EndsWith("x\n"));
 }
 
-// A log on a slow disk must not slow down LUNs: with the writer stuck, loggers go on, and the lines lost are counted.
+// A log on a slow disk must not slow down LUNs: with the writer stuck, loggers go on, and the lines
+// lost are counted.
 TEST_F(LoggingTest, loggers_never_wait_for_the_writer) {
   const auto pipe = directory_.path() / "log" / "tcmu-runner.log";
   std::filesystem::create_directory(pipe.parent_path());
@@ -213,7 +215,8 @@ TEST_F(LoggingTest, a_stderr_that_nobody_reads_holds_up_nothing) {
 }
 
 TEST_F(LoggingTest, a_full_disk_is_told_on_stderr_once) {
-  const Fd captured(::open((directory_.path() / "captured").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600));
+  const Fd captured(
+      ::open((directory_.path() / "captured").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600));
   LogOutput output(captured.get());
   output.ask("/dev/full");
   output.open_if_asked();

@@ -23,8 +23,8 @@ class ChildProcess {
   // What it says, up to and without the next newline; empty at its end.
   std::string read_line();
 
-  // Waits for its end. `meanwhile` is called over and over (to turn a loop that the child waits for). Returns the exit
-  // status, or 128 and the number of the signal.
+  // Waits for its end. `meanwhile` is called over and over (to turn a loop that the child waits
+  // for). Returns the exit status, or 128 and the number of the signal.
   int wait(const std::function<void()>& meanwhile = {});
   // What it said, once wait() returned.
   [[nodiscard]] const std::string& output() const { return output_; }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "unit/dbus/private_bus.h"
 
-#include <signal.h>
-#include <stdlib.h>
-
 #include <fstream>
 #include <stdexcept>
+
+#include <signal.h>
+#include <stdlib.h>
 
 namespace tcmud::test {
 namespace {
@@ -51,8 +51,8 @@ void PrivateBus::start() {
                         << "</listen><auth>EXTERNAL</auth>" << rules_ << "</busconfig>";
   // Without NOTIFY_SOCKET: it would tell a test's supervisor that it is ready.
   daemon_ = std::make_unique<ChildProcess>(std::vector<std::string>{
-      "env", "-u", "NOTIFY_SOCKET", "dbus-daemon", "--nofork", "--nopidfile", "--nosyslog", "--print-address",
-      "--config-file=" + config.string()});
+      "env", "-u", "NOTIFY_SOCKET", "dbus-daemon", "--nofork", "--nopidfile", "--nosyslog",
+      "--print-address", "--config-file=" + config.string()});
   if (const std::string line = daemon_->read_line(); !line.starts_with("unix:path=")) {
     throw std::runtime_error("dbus-daemon: " + line);
   }

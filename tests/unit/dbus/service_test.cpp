@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Against a dbus-daemon of the test's own, with GDBus (the gdbus tool) as a client that shares no code with sd-bus.
+// Against a dbus-daemon of the test's own, with GDBus (the gdbus tool) as a client that shares no
+// code with sd-bus.
 #include "dbus/service.h"
-
-#include <unistd.h>
 
 #include <cstring>
 #include <fstream>
@@ -13,6 +12,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "control/event_loop.h"
@@ -92,8 +92,10 @@ class ServiceTest : public testing::Test {
     child.wait([this] { turn(); });
     return child.output();
   }
-  std::string call(const std::string& object, const std::string& method, std::vector<std::string> arguments = {}) {
-    std::vector<std::string> argv{"gdbus", "call", "--system", "--dest", kBusName, "--object-path", object, "--method", method};
+  std::string call(const std::string& object, const std::string& method,
+                   std::vector<std::string> arguments = {}) {
+    std::vector<std::string> argv{"gdbus",         "call", "--system", "--dest", kBusName,
+                                  "--object-path", object, "--method", method};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     return run(argv);
   }
@@ -130,17 +132,20 @@ TEST_F(ServiceTest, managed_objects_are_the_handlers_and_nothing_else) {
   bus_.start();
   start();
   EXPECT_EQ(call(kRootPath, "org.freedesktop.DBus.ObjectManager.GetManagedObjects"),
-            "({objectpath '/org/kernel/TCMUService1/qcow': {'org.kernel.TCMUService1': {'ConfigDesc': <'/path of an image'>}}, "
-            "'/org/kernel/TCMUService1/rbd': {'org.kernel.TCMUService1': {'ConfigDesc': <'pool/image'>}}},)\n");
+            "({objectpath '/org/kernel/TCMUService1/qcow': {'org.kernel.TCMUService1': "
+            "{'ConfigDesc': <'/path of an image'>}}, "
+            "'/org/kernel/TCMUService1/rbd': {'org.kernel.TCMUService1': {'ConfigDesc': "
+            "<'pool/image'>}}},)\n");
 }
 
 TEST_F(ServiceTest, root_introspects_as_an_object_manager_with_a_child_per_handler) {
   bus_.start();
   start();
   const std::string text = introspect(kRootPath);
-  EXPECT_THAT(names(text, "interface"),
-              ElementsAre("org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.ObjectManager",
-                          "org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Properties"));
+  EXPECT_THAT(
+      names(text, "interface"),
+      ElementsAre("org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.ObjectManager",
+                  "org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Properties"));
   EXPECT_THAT(names(text, "node"), ElementsAre("qcow", "rbd"));
 }
 
@@ -197,7 +202,8 @@ TEST_F(ServiceTest, a_handler_that_hangs_in_check_config_delays_nobody_and_is_an
   std::latch gate(1);
   g_gate = &gate;
   ChildProcess waiting({"gdbus", "call", "--system", "--dest", kBusName, "--object-path",
-                        "/org/kernel/TCMUService1/rbd", "--method", "org.kernel.TCMUService1.CheckConfig", "rbd/wait"});
+                        "/org/kernel/TCMUService1/rbd", "--method",
+                        "org.kernel.TCMUService1.CheckConfig", "rbd/wait"});
   turn_until([this] { return service_->busy(); });
   EXPECT_EQ(check("rbd", "rbd/pool/image"), "(true, 'success')\n");
   waiting.wait([this] { turn(); });
@@ -267,7 +273,8 @@ class PolicyTest : public ServiceTest {
  protected:
   PolicyTest() : ServiceTest(rules().c_str()) {}
   static std::string rules() {
-    return std::string(PrivateBus::kSystemRules) + "<include>" TCMUD_SOURCE_DIR "/dbus/org.kernel.TCMUService1.conf</include>";
+    return std::string(PrivateBus::kSystemRules) + "<include>" TCMUD_SOURCE_DIR
+                                                   "/dbus/org.kernel.TCMUService1.conf</include>";
   }
 };
 
@@ -279,9 +286,11 @@ TEST_F(PolicyTest, root_may_own_the_name_and_call_others_may_not_even_look) {
   start();
   ASSERT_TRUE(service_->owns_name());
   EXPECT_EQ(check("rbd", "rbd/pool/image"), "(true, 'success')\n");
-  for (const char* method : {"org.kernel.TCMUService1.CheckConfig", "org.freedesktop.DBus.Introspectable.Introspect"}) {
-    EXPECT_THAT(run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "gdbus", "call", "--system",
-                     "--dest", kBusName, "--object-path", "/org/kernel/TCMUService1/rbd", "--method", method}),
+  for (const char* method :
+       {"org.kernel.TCMUService1.CheckConfig", "org.freedesktop.DBus.Introspectable.Introspect"}) {
+    EXPECT_THAT(run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "gdbus", "call",
+                     "--system", "--dest", kBusName, "--object-path",
+                     "/org/kernel/TCMUService1/rbd", "--method", method}),
                 HasSubstr("AccessDenied"))
         << method;
   }

@@ -47,7 +47,8 @@ class DeviceTest : public ::testing::TestWithParam<Model> {
   }
 
   std::unique_ptr<Device> make(uint32_t minor, kernel::DeviceName name) {
-    return std::make_unique<Device>(kernel_, registry_, device::Settings{}, std::move(name), minor, nullptr);
+    return std::make_unique<Device>(kernel_, registry_, device::Settings{}, std::move(name), minor,
+                                    nullptr);
   }
 
   // A LUN as the kernel adds it.
@@ -156,6 +157,14 @@ TEST_P(DeviceTest, FuaIsAFlushBehindTheWriteWhereItHasNot) {
   EXPECT_EQ(control_.flushes, 1U);
 }
 
+TEST_P(DeviceTest, AReadWithFuaFlushesFirst) {
+  bring_up();
+  const Bytes data = pattern(4, 4096);
+  ASSERT_TRUE(client_->write(0, data).good());
+  EXPECT_EQ(client_->read(0, 8, 0x08).data_in, data);
+  EXPECT_EQ(control_.flushes, 1U);
+}
+
 TEST_P(DeviceTest, AFailedFlushBehindAFuaWriteFailsTheWrite) {
   control_.fua = TCMUD_NONE;
   control_.verdict = [](const tcmud_request& request) {
@@ -172,7 +181,9 @@ TEST_P(DeviceTest, WriteSameRepeatsTheBlockInPieces) {
   const Bytes got = client_->read(7, 2002).data_in;
   EXPECT_TRUE(std::all_of(got.begin(), got.begin() + 512, [](uint8_t b) { return b == 0; }));
   for (size_t i = 0; i < 2000; ++i) {
-    ASSERT_TRUE(std::equal(block.begin(), block.end(), got.begin() + static_cast<long>(512 * (i + 1)))) << i;
+    ASSERT_TRUE(
+        std::equal(block.begin(), block.end(), got.begin() + static_cast<long>(512 * (i + 1))))
+        << i;
   }
   EXPECT_TRUE(std::all_of(got.end() - 512, got.end(), [](uint8_t b) { return b == 0; }));
   EXPECT_EQ(control_.writes, (2000U * 512 + (256 << 10) - 1) / (256 << 10));
@@ -281,7 +292,8 @@ TEST_P(DeviceTest, ShortAnswersLeaveNoStaleBytes) {
   // Nothing at all can't be told by READ_LEN: the buffer is zeroed.
   const Outcome none = fake_->run(cdb::inquiry(0), {}, 4096);
   ASSERT_TRUE(none.good());
-  EXPECT_TRUE(std::all_of(none.data_in.begin(), none.data_in.end(), [](uint8_t b) { return b == 0; }));
+  EXPECT_TRUE(
+      std::all_of(none.data_in.begin(), none.data_in.end(), [](uint8_t b) { return b == 0; }));
 }
 
 TEST_P(DeviceTest, ASerialNumberSetAfterEnableIsTold) {
@@ -299,11 +311,27 @@ TEST_P(DeviceTest, ResizeIsToldOnceAndTheNewBlocksServe) {
   auto reply = kernel_.reconfigure(fake_, kernel::SizeChange{2 * kBytes});
   auto event = kernel_.next_event();
   ASSERT_TRUE(event);
-  device_->reconfigure(std::get<kernel::DeviceReconfigured>(event->what).change, std::move(event->reply));
+  device_->reconfigure(std::get<kernel::DeviceReconfigured>(event->what).change,
+                       std::move(event->reply));
   ASSERT_EQ(reply.wait(), 0);
   EXPECT_TRUE(client_->test_unit_ready().check(0x06, 0x2A, 0x09));
   EXPECT_TRUE(client_->test_unit_ready().good());
   EXPECT_TRUE(client_->write(kBytes / 512, pattern(1, 4096)).good());
+}
+
+TEST_P(DeviceTest, RequestSenseTellsAResizeAndIsThenDoneWithIt) {
+  bring_up();
+  auto reply = kernel_.reconfigure(fake_, kernel::SizeChange{2 * kBytes});
+  auto event = kernel_.next_event();
+  device_->reconfigure(std::get<kernel::DeviceReconfigured>(event->what).change,
+                       std::move(event->reply));
+  ASSERT_EQ(reply.wait(), 0);
+  const Outcome sense = fake_->run(cdb::request_sense(18), {}, 18);
+  ASSERT_TRUE(sense.good());
+  EXPECT_EQ(sense.data_in[2] & 0x0f, 0x06);
+  EXPECT_EQ(sense.data_in[12], 0x2A);
+  EXPECT_EQ(sense.data_in[13], 0x09);
+  EXPECT_TRUE(client_->test_unit_ready().good());
 }
 
 TEST_P(DeviceTest, ReconfigurationToTheSameValueIsFine) {
@@ -311,7 +339,8 @@ TEST_P(DeviceTest, ReconfigurationToTheSameValueIsFine) {
   const auto ask = [this](kernel::Change change) {
     auto reply = kernel_.reconfigure(fake_, std::move(change));
     auto event = kernel_.next_event();
-    device_->reconfigure(std::get<kernel::DeviceReconfigured>(event->what).change, std::move(event->reply));
+    device_->reconfigure(std::get<kernel::DeviceReconfigured>(event->what).change,
+                         std::move(event->reply));
     return reply.wait();
   };
   EXPECT_EQ(ask(kernel::SizeChange{kBytes}), 0);
@@ -325,7 +354,8 @@ TEST_P(DeviceTest, WithTheWriteCacheSwitchedOffEveryWriteIsDurable) {
   bring_up();
   auto reply = kernel_.reconfigure(fake_, kernel::WriteCacheChange{false});
   auto event = kernel_.next_event();
-  device_->reconfigure(std::get<kernel::DeviceReconfigured>(event->what).change, std::move(event->reply));
+  device_->reconfigure(std::get<kernel::DeviceReconfigured>(event->what).change,
+                       std::move(event->reply));
   ASSERT_EQ(reply.wait(), 0);
   ASSERT_TRUE(client_->write(0, pattern(1, 512)).good());
   EXPECT_EQ(control_.fua_writes, 1U);
@@ -353,7 +383,8 @@ TEST_P(DeviceTest, AnUnknownHandlerFailsAtOnce) {
 }
 
 TEST_P(DeviceTest, ABadPollLimitFailsTheOpen) {
-  for (const char* config : {"ram/x;poll_us=", "ram/x;poll_us=-1", "ram/x;poll_us=1001", "ram/x;poll_us=5x"}) {
+  for (const char* config :
+       {"ram/x;poll_us=", "ram/x;poll_us=-1", "ram/x;poll_us=1001", "ram/x;poll_us=5x"}) {
     auto added = kernel_.add_device(spec(config));
     auto event = kernel_.next_event();
     auto device = make(event->minor, event->device);
@@ -366,7 +397,8 @@ TEST_P(DeviceTest, ABadPollLimitFailsTheOpen) {
 TEST_P(DeviceTest, AnExistingDeviceIsAdopted) {
   fake_ = kernel_.create_device(spec());
   client_ = std::make_unique<ScsiClient>(*fake_);
-  // Left in the ring by a predecessor: it is answered BUSY by the reset and repeated by the initiator.
+  // Left in the ring by a predecessor: it is answered BUSY by the reset and repeated by the
+  // initiator.
   const Bytes data = pattern(2, 4096);
   Ticket left = client_->start_write(0, data);
   device_ = make(fake_->minor(), fake_->device_name());
@@ -473,8 +505,9 @@ TEST_P(CompletionTest, ASecondCompletionIsNoticedAndIgnored) {
   bring_up();
   control_.complete_twice = true;
   for (int i = 0; i < 50; ++i) {
-    // One at a time: the second completion may come when the slot serves nobody, or the next command's request that was
-    // not yet handed over. With more in flight nothing could tell them apart.
+    // One at a time: the second completion may come when the slot serves nobody, or the next
+    // command's request that was not yet handed over. With more in flight nothing could tell them
+    // apart.
     ASSERT_TRUE(client_->write(0, pattern(1, 512)).good());
     std::this_thread::sleep_for(1ms);
   }

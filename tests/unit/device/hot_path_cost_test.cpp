@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one command costs beyond its I/O, in the units that don't depend on the machine: memory allocations, and switches of
-// context.
-#include <sys/resource.h>
-
+// What one command costs beyond its I/O, in the units that don't depend on the machine: memory
+// allocations, and switches of context.
 #include <atomic>
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "device/device.h"
 #include "ram_handler.h"
@@ -40,8 +39,8 @@ class HotPathCost : public ::testing::Test {
     spec.dev_config = "ram/x;poll_us=0";
     spec.bytes = 1 << 20;
     fake_ = kernel_.create_device(spec);
-    device_ = std::make_unique<device::Device>(kernel_, registry_, device::Settings{}, fake_->device_name(),
-                                               fake_->minor(), nullptr);
+    device_ = std::make_unique<device::Device>(kernel_, registry_, device::Settings{},
+                                               fake_->device_name(), fake_->minor(), nullptr);
     device_->adopt();
     while (device_->state() != device::State::kRunning) {
       std::this_thread::yield();
@@ -92,12 +91,14 @@ TEST_F(HotPathCost, ALoneCommandCostsOneSwitchOfContextAndABatchSharesOne) {
   uint64_t before = loop_.switches;
   uint64_t commands = loop_.commands;
   run(500, 1);
-  const double lone = static_cast<double>(loop_.switches - before) / static_cast<double>(loop_.commands - commands);
+  const double lone =
+      static_cast<double>(loop_.switches - before) / static_cast<double>(loop_.commands - commands);
   EXPECT_LE(lone, 1.1);
   before = loop_.switches;
   commands = loop_.commands;
   run(200, 32);
-  const double batch = static_cast<double>(loop_.switches - before) / static_cast<double>(loop_.commands - commands);
+  const double batch =
+      static_cast<double>(loop_.switches - before) / static_cast<double>(loop_.commands - commands);
   EXPECT_LE(batch, 0.2);
 }
 

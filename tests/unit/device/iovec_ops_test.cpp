@@ -12,7 +12,8 @@ namespace {
 // 10 bytes 0..9 in pieces of 3, 1, 0 and 6.
 struct Scattered {
   std::vector<uint8_t> bytes{0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
-  std::vector<iovec> iov{{bytes.data(), 3}, {bytes.data() + 3, 1}, {bytes.data() + 4, 0}, {bytes.data() + 4, 6}};
+  std::vector<iovec> iov{
+      {bytes.data(), 3}, {bytes.data() + 3, 1}, {bytes.data() + 4, 0}, {bytes.data() + 4, 6}};
 };
 
 TEST(IovecOps, CopiesAsMuchAsBothSidesHave) {

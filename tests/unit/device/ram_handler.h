@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <sys/uio.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
@@ -13,6 +11,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <sys/uio.h>
 
 #include <tcmud/handler.h>
 

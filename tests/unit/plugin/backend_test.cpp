@@ -88,7 +88,8 @@ TEST_F(BackendTest, SizesThatCannotBeAreRefusedBeforeTheHandlerIsAsked) {
   EXPECT_EQ(open("x", 0).error().code, EINVAL);
 }
 
-// Properties that make no sense are a bug of the handler: refused at open, and what was opened is closed.
+// Properties that make no sense are a bug of the handler: refused at open, and what was opened is
+// closed.
 TEST_F(BackendTest, WhatAHandlerSaysOfItselfIsChecked) {
   const std::vector<std::function<void(tcmud_props&)>> nonsense{
       [](tcmud_props& p) { p.model = 7; },

@@ -40,7 +40,8 @@ TEST(ParsedConfig, OptionsOfTheCoreAreTakenFromAnywhere) {
 }
 
 TEST(ParsedConfig, AnOptionNeedsAName) {
-  EXPECT_EQ(shown("/a;=5"), "error: option \"=5\" has no name; options are written ;name or ;name=value");
+  EXPECT_EQ(shown("/a;=5"),
+            "error: option \"=5\" has no name; options are written ;name or ;name=value");
 }
 
 TEST(ParsedConfig, TheCViewShowsTheSame) {

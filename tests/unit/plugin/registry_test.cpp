@@ -23,7 +23,8 @@ class RegistryTest : public ::testing::Test {
  protected:
   RegistryTest() {
     lines.clear();
-    log::set_sink([](log::Level, std::string_view, std::string_view line) { lines.emplace_back(line); });
+    log::set_sink(
+        [](log::Level, std::string_view, std::string_view line) { lines.emplace_back(line); });
   }
   ~RegistryTest() override { log::set_sink(nullptr); }
 
@@ -37,7 +38,8 @@ TEST_F(RegistryTest, LoadsTheGoodAndSaysWhyItLeavesOutTheRest) {
   EXPECT_NE(registry_.find("good"), nullptr);
   EXPECT_NE(registry_.find("old"), nullptr);
   EXPECT_THAT(lines, Contains(AllOf(HasSubstr("handler_future_abi.so"), HasSubstr("ABI 2"))));
-  EXPECT_THAT(lines, Contains(AllOf(HasSubstr("handler_no_symbol.so"), HasSubstr("tcmud_handler_init"))));
+  EXPECT_THAT(lines,
+              Contains(AllOf(HasSubstr("handler_no_symbol.so"), HasSubstr("tcmud_handler_init"))));
   EXPECT_THAT(lines, Contains(AllOf(HasSubstr("handler_declines.so"), HasSubstr("declined"))));
   EXPECT_THAT(lines, Contains(AllOf(HasSubstr("handler_incomplete.so"), HasSubstr("lacks"))));
   EXPECT_THAT(lines, Contains(AllOf(HasSubstr("handler_same_subtype.so"), HasSubstr("\"good\""))));

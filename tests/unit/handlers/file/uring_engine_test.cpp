@@ -6,32 +6,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
-#include <new>
 #include <numeric>
 
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <unistd.h>
 
-namespace {
-std::atomic<uint64_t> allocations{0};
-}  // namespace
-
-// Counts: no request may cost an allocation.
-void* operator new(size_t size) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  void* p = std::malloc(size);
-  if (p == nullptr) {
-    throw std::bad_alloc();
-  }
-  return p;
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, size_t) noexcept {
-  std::free(p);
-}
+#include "unit/handlers/file/allocation_counter.h"
 
 namespace tcmud::file {
 namespace {
@@ -168,7 +149,7 @@ class UringEngineTest : public ::testing::Test {
     return answers_.all[before];
   }
 
-  std::string directory_ = "./tcmud-uring-XXXXXX";
+  std::string directory_ = "/dev/shm/tcmud-uring-XXXXXX";
   Options options_;
   Answers answers_;
   std::unique_ptr<Target> target_;
@@ -237,7 +218,7 @@ TEST_F(UringEngineTest, requests_cost_no_allocation) {
     all.push_back(i % 10 == 9 ? std::make_unique<Io>(TCMUD_OP_FLUSH, 0, 0, 0)
                               : std::make_unique<Io>(TCMUD_OP_WRITE, i * 4096ull, 4096));
   }
-  const uint64_t before = allocations.load();
+  const uint64_t before = allocation_count();
   for (auto& io : all) {
     engine_->submit(io->request);
   }
@@ -245,7 +226,7 @@ TEST_F(UringEngineTest, requests_cost_no_allocation) {
   while (answers_.count.load() < all.size()) {
     engine_->reap();
   }
-  EXPECT_EQ(allocations.load(), before);
+  EXPECT_EQ(allocation_count(), before);
 }
 
 TEST_F(UringEngineTest, an_idle_ring_is_not_readable) {

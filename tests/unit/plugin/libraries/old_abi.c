@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Built against a header whose structure ended before get_extension: what lies behind is not ours to be read. */
+/* Built against a header whose structure ended before get_extension: what lies behind is not ours
+ * to be read. */
 #include "minimal.h"
 
-static int32_t never_check(const struct tcmud_host* host, const struct tcmud_config* config, char* why,
-                           size_t why_size) {
+static int32_t never_check(const struct tcmud_host* host, const struct tcmud_config* config,
+                           char* why, size_t why_size) {
   (void)host;
   (void)config;
   (void)why;
