@@ -18,7 +18,10 @@ constexpr size_t kMaxChecks = 16;
 
 CheckRunner::CheckRunner(MainLoop& loop, const plugin::Registry& registry,
                          std::chrono::milliseconds limit)
-    : loop_(loop), registry_(registry), limit_(limit), self_(std::make_shared<CheckRunner*>(this)) {}
+    : loop_(loop),
+      registry_(registry),
+      limit_(limit),
+      self_(std::make_shared<CheckRunner*>(this)) {}
 
 CheckRunner::~CheckRunner() {
   for (auto& [id, check] : checks_) {
@@ -28,7 +31,8 @@ CheckRunner::~CheckRunner() {
 
 void CheckRunner::run(std::string config, Done done) {
   if (checks_.size() >= kMaxChecks) {
-    done(false, fmt::format("{} checks are under way and don't end; look into the log", kMaxChecks));
+    done(false,
+         fmt::format("{} checks are under way and don't end; look into the log", kMaxChecks));
     return;
   }
   const Id id = next_id_++;

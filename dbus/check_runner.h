@@ -14,8 +14,8 @@
 
 namespace tcmud::dbus {
 
-// Has handlers look at configurations on threads of their own, as a handler may stat a path on a dead server. For the main
-// thread.
+// Has handlers look at configurations on threads of their own, as a handler may stat a path on a
+// dead server. For the main thread.
 class CheckRunner {
  public:
   // On the main thread, once per run(); never if the runner goes first.
@@ -48,7 +48,8 @@ class CheckRunner {
   MainLoop& loop_;
   const plugin::Registry& registry_;
   std::chrono::milliseconds limit_;
-  std::shared_ptr<CheckRunner*> self_;  // threads hold it weakly: what they post may come after our end
+  std::shared_ptr<CheckRunner*>
+      self_;  // threads hold it weakly: what they post may come after our end
   Id next_id_ = 1;
   std::map<Id, Check> checks_;
 };

@@ -11,9 +11,8 @@
 namespace tcmud::dbus {
 namespace {
 
-using Message = std::unique_ptr<sd_bus_message, decltype([](sd_bus_message* m) {
-                                  sd_bus_message_unref(m);
-                                })>;
+using Message =
+    std::unique_ptr<sd_bus_message, decltype([](sd_bus_message* m) { sd_bus_message_unref(m); })>;
 
 }  // namespace
 
@@ -23,8 +22,9 @@ struct HandlerObjects::Object {
   CheckRunner& checks;
 };
 
-// Unprivileged: who may call is the bus policy's business, and sd-bus would ask the bus daemon before each call.
-// ConfigDesc never changes; what introspection says of it is what tcmu-runner said.
+// Unprivileged: who may call is the bus policy's business, and sd-bus would ask the bus daemon
+// before each call. ConfigDesc never changes; what introspection says of it is what tcmu-runner
+// said.
 const sd_bus_vtable HandlerObjects::kInterface[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD_WITH_ARGS("CheckConfig", SD_BUS_ARGS("s", configstr),
@@ -56,8 +56,8 @@ Result<void> HandlerObjects::export_on(sd_bus* bus) {
     slots_.emplace_back(slot);
     return {};
   };
-  // The object manager itself is for introspection; sd-bus's answer to GetManagedObjects would list the standard
-  // interfaces of every object, so ours comes first.
+  // The object manager itself is for introspection; sd-bus's answer to GetManagedObjects would list
+  // the standard interfaces of every object, so ours comes first.
   sd_bus_slot* slot = nullptr;
   auto kept = keep(sd_bus_add_object_manager(bus, &slot, kRootPath), slot);
   if (kept) {

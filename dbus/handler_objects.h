@@ -20,8 +20,8 @@ inline constexpr const char* kRootPath = "/org/kernel/TCMUService1";
 //   /org/kernel/TCMUService1             org.freedesktop.DBus.ObjectManager
 //   /org/kernel/TCMUService1/<subtype>   org.kernel.TCMUService1: ConfigDesc, CheckConfig
 //
-// targetcli makes a backstore "user:<last path element>" of every object under the root, so nothing but handlers may be
-// there. Main thread.
+// targetcli makes a backstore "user:<last path element>" of every object under the root, so nothing
+// but handlers may be there. Main thread.
 class HandlerObjects {
  public:
   HandlerObjects(const std::vector<plugin::HandlerInfo>& handlers, CheckRunner& checks);

@@ -22,7 +22,8 @@ class MainLoop {
 
   // Has it done once, unless the timer goes before. Main thread.
   using Timer = std::shared_ptr<void>;
-  [[nodiscard]] virtual Timer after(std::chrono::milliseconds delay, std::function<void()> task) = 0;
+  [[nodiscard]] virtual Timer after(std::chrono::milliseconds delay,
+                                    std::function<void()> task) = 0;
 };
 
 }  // namespace tcmud::dbus

@@ -16,8 +16,9 @@
 
 namespace tcmud::dbus {
 
-// org.kernel.TCMUService1 on the system bus ($DBUS_SYSTEM_BUS_ADDRESS where set). Where there is no bus the daemon serves
-// all the same, and this looks for one from time to time. Main thread; nothing here waits for the bus.
+// org.kernel.TCMUService1 on the system bus ($DBUS_SYSTEM_BUS_ADDRESS where set). Where there is no
+// bus the daemon serves all the same, and this looks for one from time to time. Main thread;
+// nothing here waits for the bus.
 class Service {
  public:
   struct Timing {

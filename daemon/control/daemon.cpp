@@ -39,11 +39,18 @@ int Daemon::run() {
   }
   if (!ended) {
     log::at(log::Level::kCritical, "", "{}", ended.error().message);
+    if (devices_ && devices_->size() > 0 && !stopping_) {
+      stop();  // LUNs that were adopted before it failed
+      static_cast<void>(loop_->run());
+    }
   }
-  const bool hanging = (devices_ && devices_->size() > 0) || (bus_ && bus_->busy());
-  if (hanging) {
+  auto hanging = devices_ ? devices_->luns() : std::vector<std::string>{};
+  if (bus_ && bus_->busy()) {
+    hanging.emplace_back("a configuration check");
+  }
+  if (!hanging.empty()) {
     // Their threads are inside a handler: neither can they be joined nor the handler be unloaded.
-    log::error("", "ending without {}", fmt::join(devices_->luns(), ", "));
+    log::error("", "ending without waiting for {}", fmt::join(hanging, ", "));
     logging_.reset();
     std::_Exit(EXIT_FAILURE);
   }
@@ -205,6 +212,9 @@ void Daemon::apply(const Config& config) {
 }
 
 void Daemon::tell_ready() {
+  if (stopping_) {
+    return;
+  }
   log::info("", "ready: {} LUNs, {} handlers", devices_->size(), handlers_->list().size());
   sd_notify(0, "READY=1");
 }

@@ -27,7 +27,8 @@ rlim_t kernel_limit() {
 void raise_nofile(std::optional<uint64_t> wanted) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t target = wanted ? *wanted : std::min(kNofile, kernel_limit());
+  const rlim_t target =
+      wanted ? *wanted : std::max(limit.rlim_cur, std::min(kNofile, kernel_limit()));
   rlimit raised{target, std::max<rlim_t>(target, limit.rlim_max)};
   if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) {
     return;

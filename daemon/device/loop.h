@@ -61,7 +61,7 @@ class Loop final : plugin::CompletionSink {
 
   // Is there anything for a turn?
   [[nodiscard]] bool has_work() const {
-    return has_news() || ready_first_ != nullptr || (taking() && ring_.has_work());
+    return has_news() || ready_first_ != nullptr || (taking() && !slab_.full() && ring_.has_work());
   }
   // The part of it that other threads cause. Any thread.
   [[nodiscard]] bool has_news() const {

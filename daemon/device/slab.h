@@ -76,6 +76,7 @@ class Slab {
     return {reinterpret_cast<iovec*>(iovecs_ + slot.index * kIovecStride), kIovecs};
   }
   [[nodiscard]] uint32_t in_use() const { return in_use_; }
+  [[nodiscard]] bool full() const { return in_use_ == slots_; }
 
  private:
   // Not a power of two, or the first iovec of every slot would want the same cache set.

@@ -2,11 +2,15 @@
 #include "uring_engine.h"
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include <fcntl.h>
 #include <time.h>
+
+#include "sqe.h"
 
 namespace tcmud::file {
 namespace {
@@ -16,6 +20,11 @@ constexpr unsigned kSqEntries = 128;
 constexpr uint16_t kAgainTries = 64;
 constexpr unsigned kCqeBatch = 64;
 constexpr unsigned kWorkers = 8;
+
+// liburing maps and unmaps a ring by bare system calls. A new ring may come to lie where another
+// thread's was, and the kernel's own locks are then all that orders the two; this says so to the
+// C++ memory model too. Released before a ring goes, acquired after one came.
+std::atomic<uint32_t> ring_generation{0};
 
 int set_up(io_uring& ring) {
   // Newest first; an older kernel answers EINVAL to what it does not know. No SINGLE_ISSUER: the
@@ -36,6 +45,7 @@ int set_up(io_uring& ring) {
     ::io_uring_queue_exit(&ring);
     return -ENOSYS;
   }
+  ring_generation.fetch_add(1, std::memory_order_acquire);
   // Bounded workers do what cannot be done without waiting; a refusal (before 5.15) leaves the
   // kernel's own limit.
   std::array<unsigned, 2> workers = {kWorkers, 0};
@@ -55,6 +65,7 @@ UringEngine::UringEngine(api::Device device, const System& system, const Target&
 
 UringEngine::~UringEngine() {
   if (ring_ready_) {
+    ring_generation.fetch_add(1, std::memory_order_release);
     ::io_uring_queue_exit(&ring_);
   }
 }
@@ -69,6 +80,11 @@ api::Result<std::unique_ptr<UringEngine>> UringEngine::create(api::Device device
                                 "; allow it (kernel.io_uring_disabled, seccomp), or use ;io=sync"};
   }
   engine->ring_ready_ = true;
+  engine->event_fd_ = Fd(::fcntl(engine->ring_.ring_fd, F_DUPFD_CLOEXEC, 0));
+  if (engine->event_fd_.get() < 0) {
+    return api::Refusal{errno, std::string("file: cannot watch the io_uring: ") +
+                                   std::strerror(errno) + "; raise the limit of open files"};
+  }
   return engine;
 }
 
@@ -215,29 +231,7 @@ bool UringEngine::start(Context& c) {
   if (sqe == nullptr) {
     return false;
   }
-  const tcmud_request& request = *c.request;
-  if (request.op == TCMUD_OP_FLUSH) {
-    ::io_uring_prep_fsync(sqe, fd_, IORING_FSYNC_DATASYNC);
-  } else {
-    Slice slice;  // none left: the kernel transfers 0 bytes of 0 vectors, which handle() calls an
-                  // error
-    next_slice(request, c.cursor, slice);
-    const uint64_t offset = request.offset + c.cursor.done;
-    if (slice.count == 1 && request.op == TCMUD_OP_READ) {
-      ::io_uring_prep_read(sqe, fd_, slice.iov->iov_base, static_cast<unsigned>(slice.iov->iov_len),
-                           offset);
-    } else if (slice.count == 1) {
-      ::io_uring_prep_write(sqe, fd_, slice.iov->iov_base,
-                            static_cast<unsigned>(slice.iov->iov_len), offset);
-    } else if (request.op == TCMUD_OP_READ) {
-      ::io_uring_prep_readv(sqe, fd_, slice.iov, static_cast<unsigned>(slice.count), offset);
-    } else {
-      ::io_uring_prep_writev(sqe, fd_, slice.iov, static_cast<unsigned>(slice.count), offset);
-    }
-    if ((request.flags & TCMUD_FLAG_FUA) != 0 && request.op == TCMUD_OP_WRITE) {
-      sqe->rw_flags = RWF_DSYNC;
-    }
-  }
+  prepare_sqe(*sqe, fd_, *c.request, c.cursor);
   if (c.async) {
     ::io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
   }

@@ -21,6 +21,7 @@
 #include <tcmud/handler.hpp>
 
 #include "blocking_io.h"
+#include "fd.h"
 #include "inline_guard.h"
 #include "request_list.h"
 #include "side_thread.h"
@@ -38,7 +39,7 @@ class UringEngine {
   UringEngine(const UringEngine&) = delete;
   UringEngine& operator=(const UringEngine&) = delete;
 
-  [[nodiscard]] int event_fd() const { return ring_.ring_fd; }
+  [[nodiscard]] int event_fd() const { return event_fd_.get(); }
   int32_t submit(tcmud_request& request);
   void flush_batch();
   uint32_t reap();
@@ -75,6 +76,9 @@ class UringEngine {
   SideThread side_;
   io_uring ring_{};
   bool ring_ready_ = false;
+  // The ring's descriptor again, for the host: liburing closes its own unseen by libc and by tools
+  // that follow descriptors.
+  Fd event_fd_;
   bool nowait_read_ = true;  // until the file system refuses RWF_NOWAIT
   bool nowait_write_ = true;
   bool flush_unsent_ = false;  // flush_running_ has found no room in the ring yet

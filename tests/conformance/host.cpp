@@ -262,7 +262,7 @@ std::unique_ptr<Lun> Lun::open(const std::string& config, uint64_t size, uint32_
   EXPECT_LE(lun->handler_->ctx_size, 4096u);
   if (lun->props_.model == TCMUD_MODEL_ASYNC) {
     lun->wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    lun->threads_.emplace_back([l = lun.get()] { l->run_loop(); });
+    lun->threads_.emplace_back([l = lun.get(), fd = lun->props_.event_fd] { l->run_loop(fd); });
   } else {
     EXPECT_GE(lun->props_.threads, 1u);
     EXPECT_LE(lun->props_.threads, 64u);
@@ -408,8 +408,8 @@ void Lun::hand_over(Request& request) {
   answered(request, status, TCMUD_NO_INFO);
 }
 
-void Lun::run_loop() {
-  std::array<pollfd, 2> fds = {{{wake_fd_, POLLIN, 0}, {props_.event_fd, POLLIN, 0}}};
+void Lun::run_loop(int event_fd) {
+  std::array<pollfd, 2> fds = {{{wake_fd_, POLLIN, 0}, {event_fd, POLLIN, 0}}};
   for (;;) {
     std::deque<Request*> requests;
     std::deque<Request*> cancels;

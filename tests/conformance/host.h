@@ -113,7 +113,7 @@ class Lun {
   friend class HostTable;
   Lun() = default;
 
-  void run_loop();
+  void run_loop(int event_fd);
   void run_pool_thread();
   void hand_over(Request& request);
   void answered(Request& request, int32_t status, uint64_t info);

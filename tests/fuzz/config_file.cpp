@@ -22,15 +22,15 @@ bool begins_with_a_place(std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const auto config =
-      tcmud::control::parse_config({reinterpret_cast<const char*>(data), size});
+  const auto config = tcmud::control::parse_config({reinterpret_cast<const char*>(data), size});
   if (!config) {
     require(begins_with_a_place(config.error().message));
     return 0;
   }
   require(config->poll_us <= 1000);
   if (config->log_level) {
-    require(*config->log_level >= tcmud::log::Level::kCritical && *config->log_level <= tcmud::log::Level::kTrace);
+    require(*config->log_level >= tcmud::log::Level::kCritical &&
+            *config->log_level <= tcmud::log::Level::kTrace);
   }
   require(!config->log_dir || config->log_dir->is_absolute());
   require(!config->handler_path || config->handler_path->is_absolute());

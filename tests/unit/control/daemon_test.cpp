@@ -98,6 +98,21 @@ TEST_F(ProgramTest, a_mistake_in_the_configuration_is_told_and_does_not_stop_it)
   EXPECT_THAT(said, HasSubstr("starting"));
 }
 
+// logrotate and cluster scripts send their signals by this name.
+TEST_F(ProgramTest, called_tcmu_runner_it_is_called_so_in_the_process_list) {
+  // A handler that can't be opened yet keeps the program where we can look at it.
+  const auto wait = directory_.path() / "handler_wait.so";
+  ASSERT_EQ(::mkfifo(wait.c_str(), 0600), 0);
+  for (const auto& [name, expected] :
+       {std::pair("/usr/bin/tcmu-runner", "tcmu-runner\n"), std::pair("anything", "tcmud\n")}) {
+    auto arguments = places();
+    arguments.insert(arguments.begin(), {name, "--handler-path", directory_.path().string()});
+    ChildProcess child(arguments, TCMUD_PROGRAM);
+    const Fd gate(::open(wait.c_str(), O_WRONLY | O_CLOEXEC));  // returns when the program is there
+    EXPECT_EQ(content_of("/proc/" + std::to_string(child.pid()) + "/comm"), expected);
+  }
+}
+
 // FakeKernel as the daemon's kernel.
 class FakeEvents final : public EventStream {
  public:
@@ -124,12 +139,19 @@ class FakeEvents final : public EventStream {
     for (auto& event : events) {
       handler(std::move(event));
     }
-    return kernel::Netlink::Dispatched::kAll;
+    return lost_.exchange(false) ? kernel::Netlink::Dispatched::kLost
+                                 : kernel::Netlink::Dispatched::kAll;
+  }
+  // The receive buffer ran over.
+  void lose() {
+    lost_ = true;
+    ::eventfd_write(wake_.get(), 1);
   }
 
  private:
   test::FakeKernel& kernel_;
   Fd wake_;
+  std::atomic<bool> lost_{false};
   std::mutex mutex_;
   std::deque<kernel::Event> events_;
 };
@@ -163,7 +185,13 @@ class Supervisor {
 
 class DaemonTest : public testing::Test {
  protected:
-  DaemonTest() { block_signals(); }
+  DaemonTest() {
+    block_signals();
+    std::filesystem::create_directory(handlers_);
+    for (const std::filesystem::path file : {TCMUD_HANDLER_NULL, TCMUD_HANDLER_HANG}) {
+      std::filesystem::create_symlink(file, handlers_ / file.filename());
+    }
+  }
   ~DaemonTest() override {
     if (thread_.joinable()) {
       stop();
@@ -179,10 +207,12 @@ class DaemonTest : public testing::Test {
     options.config_file = config_;
     options.lock_file = directory_.path() / "lock";
     options.log_dir = directory_.path() / "log";
-    options.handler_path = TCMUD_HANDLERS;
+    options.handler_path = handlers_;
     thread_ = std::thread([this, options] {
       KernelLink link{kernel_, [this]() -> Result<std::unique_ptr<EventStream>> {
-                        return std::make_unique<FakeEvents>(kernel_);
+                        auto events = std::make_unique<FakeEvents>(kernel_);
+                        events_ = events.get();
+                        return events;
                       }};
       Daemon daemon(options, std::move(link), {10ms, 20ms, 1000ms, 1000ms});
       status_ = daemon.run();
@@ -207,9 +237,11 @@ class DaemonTest : public testing::Test {
 
   test::TemporaryDirectory directory_;
   std::filesystem::path config_ = directory_.path() / "tcmu.conf";
+  std::filesystem::path handlers_ = directory_.path() / "handlers";
   Supervisor supervisor_{directory_.path() / "notify"};
   test::PrivateBus bus_;
   test::FakeKernel kernel_;
+  FakeEvents* events_ = nullptr;  // the daemon's
   std::thread thread_;
   int status_ = -1;
 };
@@ -255,6 +287,46 @@ TEST_F(DaemonTest, a_running_device_is_left_cleanly_at_the_end) {
   ASSERT_EQ(added.reply.wait(), 0);
   EXPECT_EQ(stop(), 0);
   EXPECT_FALSE(added.device->is_open());
+}
+
+TEST_F(DaemonTest, after_lost_events_it_looks_for_itself) {
+  start();
+  auto gone = kernel_.add_device(spec("gone"));
+  ASSERT_EQ(gone.reply.wait(), 0);
+  kernel_.vanish(gone.device);
+  const auto unseen = kernel_.create_device(spec("unseen"));
+  events_->lose();
+  EXPECT_TRUE(logs("user_0/unseen: adopted"));
+  EXPECT_TRUE(logs("user_0/gone: removed"));
+  EXPECT_EQ(stop(), 0);
+}
+
+TEST_F(DaemonTest, the_watchdog_is_fed) {
+  ::setenv("WATCHDOG_USEC", "40000", 1);
+  start();
+  EXPECT_TRUE(eventually([this] { return supervisor_.heard("WATCHDOG=1"); }));
+  ::unsetenv("WATCHDOG_USEC");
+  EXPECT_EQ(stop(), 0);
+}
+
+// A dead cluster must not keep the daemon from ending, nor end it in silence.
+TEST_F(DaemonTest, a_lun_whose_handler_hangs_is_named_and_left_when_it_is_told_to_end_again) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        start(false);  // a dbus-daemon would survive the child, and keep its stderr open
+        auto added = kernel_.add_device(spec("stuck", "hang/"));
+        if (!logs("user_0/stuck: hanging in open")) {
+          std::_Exit(77);
+        }
+        ::kill(::getpid(), SIGTERM);
+        if (!logs("ending: finishing")) {
+          std::_Exit(78);
+        }
+        ::kill(::getpid(), SIGTERM);
+        thread_.join();
+      },
+      testing::ExitedWithCode(1), "ending without waiting for user_0/stuck");
 }
 
 TEST_F(DaemonTest, a_changed_configuration_takes_effect_without_a_signal) {
@@ -303,7 +375,7 @@ TEST_F(DaemonTest, a_kernel_that_cant_be_joined_ends_it_with_a_message) {
   options.config_file = config_;
   options.lock_file = directory_.path() / "lock";
   options.log_dir = directory_.path() / "log";
-  options.handler_path = TCMUD_HANDLERS;
+  options.handler_path = handlers_;
   KernelLink link{kernel_, []() -> Result<std::unique_ptr<EventStream>> {
                     return fail(ENOENT, "no such module");
                   }};

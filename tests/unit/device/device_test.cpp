@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <ctime>
 #include <future>
 #include <random>
 
@@ -461,6 +462,31 @@ TEST_P(DeviceTest, ShutDownFinishesWhatIsInFlightAndLeavesTheRestInTheRing) {
   gate.set_value();
   EXPECT_TRUE(first.wait().good());
   EXPECT_TRUE(eventually([this] { return device_->state() == State::kClosed; }));
+  control_.verdict = nullptr;
+}
+
+// The ring holds more than the slab: what is beyond waits, and nobody spins meanwhile.
+TEST_P(DeviceTest, MoreCommandsThanSlotsWaitInTheRingWithoutCostingCpu) {
+  std::promise<void> gate;
+  auto open_gate = gate.get_future().share();
+  control_.verdict = [open_gate](const tcmud_request&) {
+    open_gate.wait();
+    return TCMUD_OK;
+  };
+  bring_up();
+  std::vector<Ticket> tickets;
+  for (int i = 0; i < 1200; ++i) {
+    tickets.push_back(fake_->submit(cdb::read_16(0, 1), {}, 512));
+  }
+  ASSERT_TRUE(eventually([this] { return control_.requests > 0; }));
+  std::this_thread::sleep_for(50ms);
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(300ms);
+  EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC / 10);
+  gate.set_value();
+  for (const Ticket& ticket : tickets) {
+    ASSERT_TRUE(ticket.wait().good());
+  }
   control_.verdict = nullptr;
 }
 

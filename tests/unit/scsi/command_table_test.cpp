@@ -40,6 +40,12 @@ TEST(CommandTable, NamesAreUnique) {
   }
 }
 
+TEST(CommandTable, EachEntryIsExecutedByUsOrByTheTargetCore) {
+  for (const CommandDescription& d : command_table()) {
+    EXPECT_NE(d.execute != nullptr, d.has(kAnsweredByTarget)) << d.name;
+  }
+}
+
 TEST(CommandTable, FindsEachEntryByItsCdb) {
   for (const CommandDescription& d : command_table()) {
     EXPECT_EQ(find_command(test::blank_cdb(d)), &d) << d.name;

@@ -122,6 +122,19 @@ TEST_F(TargetTest, a_second_writer_is_refused_until_the_first_has_closed) {
   EXPECT_TRUE(open());
 }
 
+// All I/O is done by then: a reference that the kernel has not dropped yet must not keep the next
+// owner out.
+TEST_F(TargetTest, closing_gives_the_lock_back_at_once) {
+  make_file(kSize);
+  Fd lingering;
+  {
+    const auto first = open();
+    ASSERT_TRUE(first);
+    lingering = Fd(::dup(first->fd()));
+  }
+  EXPECT_TRUE(open());
+}
+
 TEST_F(TargetTest, readers_share) {
   make_file(kSize);
   options_.read_only = true;

@@ -1,0 +1,148 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What sg3-utils, an implementation of SCSI that is not ours, makes of the disk.
+# usage: scsi_commands.sh [CASE]
+
+# shellcheck disable=SC2119 # daemon_start and expect_stop without arguments
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# output_has PATTERN COMMAND...: the command succeeds and its output has a line like that.
+output_has() {
+  local pattern=$1 output status=0
+  shift
+  output=$("$@" 2>&1) || status=$?
+  [[ $status -eq 0 ]] || fail "$* ended with status $status: $output"
+  grep -Eiq -- "$pattern" <<<"$output" || fail "$* has no line like '$pattern': $output"
+}
+
+# ends_with STATUS COMMAND...: sg3-utils' exit statuses tell the sense (5 illegal request, 9 unsupported opcode, ...).
+ends_with() {
+  local wanted=$1 output status=0
+  shift
+  output=$("$@" 2>&1) || status=$?
+  [[ $status -eq $wanted ]] || fail "$* ended with status $status, not $wanted: $output"
+}
+
+set_up() {
+  image=$(disk_folder)/scsi.img
+  bytes=$(make_image "$image" 64M)
+  daemon_start
+  lun_create scsi "$(image_config "$image")" "$bytes"
+  disk=$(loop_attach scsi)
+  sg=$(sg_of "$disk")
+}
+
+tear_down() {
+  loop_detach scsi
+  lun_remove scsi
+  expect_stop
+  rm "$image"
+}
+
+identity() {
+  set_up
+  output_has 'Vendor identification: LIO-ORG' sg_inq "$sg"
+  output_has 'Product identification: TCMU device' sg_inq "$sg"
+  output_has 'Supported VPD pages' sg_vpd "$sg"
+  # The serial number is what configfs has, as for tcmu-runner.
+  output_has "Unit serial number: $(cut -d: -f2 "$(lun_folder scsi)/wwn/vpd_unit_serial" | tr -d ' ')" sg_vpd -p 0x80 "$sg"
+  output_has 'designator type: NAA' sg_vpd -p 0x83 "$sg"
+  output_has '6001405' sg_vpd -p 0x83 "$sg"
+  # Two LUNs are two disks.
+  lun_create other "$(image_config "$(disk_folder)/other.img" create)" $((16 << 20))
+  other=$(loop_attach other)
+  [[ $(sg_vpd -p 0x83 -q -i "$sg") != $(sg_vpd -p 0x83 -q -i "$(sg_of "$other")") ]] ||
+    fail "two LUNs have the same designator"
+  loop_detach other
+  lun_remove other
+  tear_down
+}
+
+capacity_and_limits() {
+  set_up
+  output_has "last LBA=$((bytes / 512 - 1)) " sg_readcap "$sg"
+  output_has "Device size: $bytes bytes" sg_readcap --16 "$sg"
+  output_has 'Logical block length=512 bytes' sg_readcap --16 "$sg"
+  output_has 'Maximum transfer length: [1-9]' sg_vpd -p 0xb0 "$sg"
+  output_has 'Maximum unmap LBA count: (-1|[1-9])' sg_vpd -p 0xb0 "$sg"
+  output_has 'rotation rate' sg_vpd -p 0xb1 "$sg"
+  output_has 'Unmap command supported \(LBPU\): 1' sg_vpd -p 0xb2 "$sg"
+  ends_with 5 sg_vpd -p 0xbf "$sg"
+  tear_down
+}
+
+mode_pages() {
+  set_up
+  output_has 'Caching' sg_modes -a "$sg"
+  output_has 'Control' sg_modes -6 -a "$sg"
+  output_has 'WP=0' sg_modes "$sg"
+  # SBC-4 6.5.6: the page itself has 20 bytes, the header of MODE SENSE(10) 8.
+  [[ $(sg_modes --page=0x8 --raw "$sg" | wc -c) -ge 28 ]] || fail "the caching page is too short"
+  ends_with 5 sg_modes --page=0x3e "$sg"
+  tear_down
+}
+
+state() {
+  set_up
+  output_has '' sg_turs -n 20 "$sg"
+  output_has 'No sense|sense key: No Sense|00' sg_requests "$sg"
+  output_has '' sg_start --start "$sg"
+  output_has '' sg_sync "$sg"
+  output_has 'Unmap' sg_opcodes "$sg"
+  output_has 'Write same\(16\)' sg_opcodes "$sg"
+  output_has '' sg_luns "$sg"
+  tear_down
+}
+
+commands_we_do_not_have_are_illegal_requests() {
+  set_up
+  # 05/20/00: sg3-utils' status 9. READ ELEMENT STATUS, MOVE MEDIUM, and a vendor's opcode.
+  local opcode
+  for opcode in b8 a5 ff; do
+    ends_with 9 sg_raw "$sg" "$opcode" 00 00 00 00 00 00 00 00 00 00 00
+  done
+  # LBA out of range, 05/21/00, and a field that must be zero, 05/24/00.
+  output=$(sg_raw -r 512 "$sg" 28 00 ff ff ff ff 00 00 01 00 2>&1) && fail "READ(10) behind the end was taken"
+  grep -Eiq 'address out of range' <<<"$output" || fail "instead of 05/21/00: $output"
+  output_has '' sg_turs "$sg"
+  tear_down
+}
+
+# holes: how many bytes of the image are allocated.
+allocated() { echo $(($(stat -c %b "$image") * 512)); }
+
+unmap_and_write_same() {
+  set_up
+  dd if=/dev/urandom of="$disk" bs=1M count=16 oflag=direct status=none
+  sync "$image"
+  local before
+  before=$(allocated)
+  [[ $before -ge $((16 << 20)) ]] || fail "only $before bytes of the image are allocated"
+  # 8 MiB from 4 MiB on.
+  output_has '' sg_unmap --lba=8192 --num=16384 "$sg"
+  sync "$image"
+  [[ $(allocated) -le $((before - (7 << 20))) ]] || fail "UNMAP gave back only $((before - $(allocated))) bytes"
+  cmp -n $((8 << 20)) <(dd if="$disk" bs=1M skip=4 count=8 iflag=direct status=none) /dev/zero
+  # WRITE SAME(16) of a pattern, and of zeros with UNMAP.
+  head -c 512 /dev/urandom >"$LIO_STATE/pattern"
+  output_has '' sg_write_same --16 --lba=100 --num=300 --in="$LIO_STATE/pattern" --xferlen=512 "$sg"
+  local block
+  for block in 100 250 399; do
+    cmp -n 512 <(dd if="$disk" bs=512 skip="$block" count=1 iflag=direct status=none) "$LIO_STATE/pattern"
+  done
+  cmp -s -n 512 <(dd if="$disk" bs=512 skip=400 count=1 iflag=direct status=none) "$LIO_STATE/pattern" &&
+    fail "WRITE SAME wrote one block too many"
+  output_has '' sg_write_same --16 --unmap --lba=0 --num=4096 --xferlen=512 "$sg"
+  cmp -n $((2 << 20)) <(dd if="$disk" bs=1M count=2 iflag=direct status=none) /dev/zero
+  tear_down
+}
+
+run_case identity
+run_case capacity_and_limits
+run_case mode_pages
+run_case state
+run_case commands_we_do_not_have_are_illegal_requests
+run_case unmap_and_write_same
+finish_cases
