@@ -29,7 +29,7 @@ CheckRunner::~CheckRunner() {
   }
 }
 
-void CheckRunner::run(std::string config, Done done) {
+void CheckRunner::run(const std::string& config, Done done) {
   if (checks_.size() >= kMaxChecks) {
     done(false,
          fmt::format("{} checks are under way and don't end; look into the log", kMaxChecks));

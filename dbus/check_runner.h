@@ -29,7 +29,7 @@ class CheckRunner {
   CheckRunner& operator=(const CheckRunner&) = delete;
 
   // `config` is whole: "<subtype>/<config>".
-  void run(std::string config, Done done);
+  void run(const std::string& config, Done done);
 
   // Is a handler at it?
   [[nodiscard]] bool busy() const { return !checks_.empty(); }

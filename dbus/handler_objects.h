@@ -40,8 +40,8 @@ class HandlerObjects {
   };
   static int get_config_desc(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply,
                              void* object, sd_bus_error*);
-  static int check_config(sd_bus_message* call, void* object, sd_bus_error*);
-  static int get_managed_objects(sd_bus_message* call, void* self, sd_bus_error*);
+  static int check_config(sd_bus_message* call, void* data, sd_bus_error*);
+  static int get_managed_objects(sd_bus_message* call, void* data, sd_bus_error*);
   static const sd_bus_vtable kInterface[];
 
   std::vector<std::unique_ptr<Object>> objects_;  // sd-bus points to each

@@ -48,8 +48,8 @@ class Service {
 
   void connect();
   Result<void> open();
-  static int on_name(sd_bus_message* reply, void* self, sd_bus_error*);
-  static int on_disconnected(sd_bus_message*, void* self, sd_bus_error*);
+  static int on_name(sd_bus_message* reply, void* data, sd_bus_error*);
+  static int on_disconnected(sd_bus_message*, void* data, sd_bus_error*);
   void lost(const std::string& why);
   void settle();
 

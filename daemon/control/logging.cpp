@@ -163,8 +163,8 @@ Logging::~Logging() {
   impl_->pool.reset();
 }
 
-void Logging::set_directory(std::filesystem::path directory) {
-  impl_->file = std::move(directory) / kLogFileName;
+void Logging::set_directory(const std::filesystem::path& directory) {
+  impl_->file = directory / kLogFileName;
   reopen();
 }
 

@@ -27,7 +27,7 @@ class Logging {
   // From here on lines go to a file there as well; the directory is made if need be. Where that
   // fails, stderr says so, and an earlier file stays in use. Returns at once: the writer's thread
   // does it.
-  void set_directory(std::filesystem::path directory);
+  void set_directory(const std::filesystem::path& directory);
 
   // The file was renamed (logrotate): continue in a new one. Returns at once.
   void reopen();

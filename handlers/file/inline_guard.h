@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <sys/resource.h>
 #include <time.h>
 
 namespace tcmud::file {
@@ -14,30 +15,51 @@ namespace tcmud::file {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
 }
 
-// Decides whether I/O that might wait is done on the loop. It is while it turns out quick; after a
-// slow one (memory full of dirty pages, a disk that has to be asked) everything goes to io_uring
-// for a while, longer each time in a row. The LUN's loop alone.
+// How often this thread has slept so far.
+[[nodiscard]] inline uint64_t times_slept() {
+  rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return static_cast<uint64_t>(usage.ru_nvcsw);
+}
+
+// Decides whether I/O that might wait is done on the loop. It is while it turns out quick; after
+// calls that slept (memory full of dirty pages, a disk that has to be asked) everything goes to
+// io_uring for a while, longer each time in a row.
+//
+// A call may also take long because the CPU was given to somebody else, which io_uring would make
+// no better. To tell the two apart costs two system calls, so it is done only for a number of calls
+// after a slow one. The LUN's loop alone.
 class InlineGuard {
  public:
   static constexpr uint64_t kSlowNs = 500'000;
   static constexpr uint64_t kFirstPauseNs = 10'000'000;
   static constexpr uint64_t kLongestPauseNs = 1'000'000'000;
+  static constexpr uint32_t kWatchedCalls = 64;
 
   [[nodiscard]] bool open(uint64_t now) const { return now >= closed_until_; }
 
-  // An inline call that began at `start` has just ended.
-  void ended(uint64_t start, uint64_t now) {
+  // Whether ended() wants to be told if the next call slept.
+  [[nodiscard]] bool watching() const { return watch_ > 0; }
+
+  // An inline call that began at `start` has just ended; `slept` counts only while watching().
+  void ended(uint64_t start, uint64_t now, bool slept) {
+    const bool watched = watching();
     if (now - start < kSlowNs) {
-      pause_ = kFirstPauseNs;
+      watch_ -= watched ? 1 : 0;
+      pause_ = watch_ == 0 ? kFirstPauseNs : pause_;
       return;
     }
-    closed_until_ = now + pause_;
-    pause_ = std::min(pause_ * 2, kLongestPauseNs);
+    watch_ = kWatchedCalls;
+    if (watched && slept) {
+      closed_until_ = now + pause_;
+      pause_ = std::min(pause_ * 2, kLongestPauseNs);
+    }
   }
 
  private:
   uint64_t closed_until_ = 0;
   uint64_t pause_ = kFirstPauseNs;
+  uint32_t watch_ = 0;  // so many calls yet
 };
 
 }  // namespace tcmud::file

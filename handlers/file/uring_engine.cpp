@@ -168,9 +168,10 @@ int32_t UringEngine::transfer_guarded(const tcmud_request& request, Cursor& curs
     if (!guard_.open(start)) {
       return TCMUD_QUEUED;
     }
+    const uint64_t slept_before = guard_.watching() ? times_slept() : 0;
     const ssize_t n = transfer_slice(system_, fd_, request, cursor, /*rwf_flags=*/0);
     const uint64_t now = monotonic_ns();
-    guard_.ended(start, now);
+    guard_.ended(start, now, guard_.watching() && times_slept() != slept_before);
     start = now;
     if (n <= 0) {
       return TCMUD_QUEUED;

@@ -60,7 +60,9 @@ template <class T>
 class [[nodiscard]] Result {
  public:
   template <class U>
-  requires std::convertible_to<U&&, T> Result(U&& value)
+  requires(std::convertible_to<U&&, T> && !std::same_as<std::remove_cvref_t<U>, Result>)
+      // Copies and moves are excluded above.
+      Result(U&& value)  // NOLINT(bugprone-forwarding-reference-overload)
       : state_(std::in_place_index<0>, std::forward<U>(value)) {}
   Result(Refusal refusal) : state_(std::in_place_index<1>, std::move(refusal)) {}
 
@@ -119,7 +121,8 @@ struct OpenArgs {
 // The handler's own bytes of a request: zero at first, afterwards as an earlier request left them.
 template <class Context>
 [[nodiscard]] Context& context(const tcmud_request& request) {
-  static_assert(sizeof(Context) <= 4096 && alignof(Context) <= 64);
+  static_assert(sizeof(Context) <= 4096, "ctx_size has this limit");
+  static_assert(alignof(Context) <= 64, "ctx has this alignment");
   static_assert(std::is_trivially_destructible_v<Context>, "nobody runs its destructor");
   return *static_cast<Context*>(request.ctx);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The floor as a subject of the bench: floor_subject <sleep|b8|spin> <nodes> <backing file>
+// "{n}" in the file's name becomes the number of the node.
 #include <cstdio>
+#include <cstdlib>
+#include <string>
 #include <thread>
 
 #include <fcntl.h>
@@ -20,15 +23,17 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: {} sleep|b8|spin NODES FILE\n", argv[0]);
     return 2;
   }
-  options.file_fd = ::open(argv[3], O_RDWR | O_CLOEXEC);
-  struct stat file {};
-  if (options.file_fd < 0 || ::fstat(options.file_fd, &file) != 0) {
-    std::perror(argv[3]);
-    return 1;
-  }
-  options.lun_bytes = static_cast<uint64_t>(file.st_size);
   std::vector<std::jthread> threads;  // one per device
-  for (const auto& node : nodes) {
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const auto& node = nodes[i];
+    const std::string path = tcmud::bench::for_node(argv[3], i);
+    options.file_fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    struct stat file {};
+    if (options.file_fd < 0 || ::fstat(options.file_fd, &file) != 0) {
+      std::perror(path.c_str());
+      std::_Exit(1);  // threads may be under way
+    }
+    options.lun_bytes = static_cast<uint64_t>(file.st_size);
     // The real node sleeps in read() as well.
     ::fcntl(node.event_fd, F_SETFL, ::fcntl(node.event_fd, F_GETFL) & ~O_NONBLOCK);
     auto serve = [node, options] {

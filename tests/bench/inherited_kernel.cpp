@@ -20,11 +20,12 @@ InheritedKernel::InheritedKernel(std::vector<InheritedNode> nodes, std::string d
 }
 
 Result<std::vector<kernel::FoundDevice>> InheritedKernel::scan() {
-  const size_t slash = dev_config_.find('/');
   std::vector<kernel::FoundDevice> found;
   for (uint32_t minor = 0; minor < nodes_.size(); ++minor) {
-    found.push_back({{0, fmt::format("lun{}", minor), dev_config_.substr(0, slash),
-                      slash == std::string::npos ? "" : dev_config_.substr(slash + 1)},
+    const std::string config = for_node(dev_config_, minor);
+    const size_t slash = config.find('/');
+    found.push_back({{0, fmt::format("lun{}", minor), config.substr(0, slash),
+                      slash == std::string::npos ? "" : config.substr(slash + 1)},
                      minor});
   }
   return found;

@@ -16,6 +16,15 @@ std::string to_argument(const std::vector<InheritedNode>& nodes) {
   return all;
 }
 
+std::string for_node(std::string_view text, size_t number) {
+  static constexpr std::string_view kPlace = "{n}";
+  std::string result(text);
+  for (size_t at = result.find(kPlace); at != std::string::npos; at = result.find(kPlace, at)) {
+    result.replace(at, kPlace.size(), std::to_string(number));
+  }
+  return result;
+}
+
 std::vector<InheritedNode> parse_nodes(std::string_view argument) {
   std::vector<InheritedNode> nodes;
   const char* at = argument.data();

@@ -19,6 +19,10 @@ struct InheritedNode {
 };
 
 [[nodiscard]] std::string to_argument(const std::vector<InheritedNode>& nodes);
+// `text` with every "{n}" replaced by the number of the node: several LUNs don't share one backing
+// file.
+[[nodiscard]] std::string for_node(std::string_view text, size_t number);
+
 // Empty: not such a list.
 [[nodiscard]] std::vector<InheritedNode> parse_nodes(std::string_view argument);
 

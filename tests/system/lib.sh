@@ -35,7 +35,8 @@ run_case() {
   : >"$LIO_STATE/daemon.log"
   set +e
   (
-    set -e
+    set -eE
+    trap 'printf "failed: line %s: %s\n" "${BASH_LINENO[0]:-?}" "$BASH_COMMAND" >&2' ERR
     "$@"
   )
   status=$?

@@ -18,8 +18,10 @@ start_bus() {
 }
 
 cli() {
-  # Its first act is to make a folder for its preferences and a log there.
-  timeout 120 targetcli "$@"
+  local status=0
+  timeout 300 targetcli "$@" || status=$?
+  [[ $status -ne 124 ]] || printf 'targetcli %s took more than 300 s\n' "$*" >&2
+  return "$status"
 }
 
 owns_name() {

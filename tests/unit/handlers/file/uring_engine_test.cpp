@@ -179,15 +179,17 @@ TEST_F(UringEngineTest, small_requests_in_memory_are_done_within_submit) {
   EXPECT_EQ(in.bytes, out.bytes);
 }
 
-TEST_F(UringEngineTest, a_slow_write_sends_those_after_it_to_the_ring) {
+TEST_F(UringEngineTest, writes_that_had_to_sleep_send_those_after_them_to_the_ring) {
   open(plain_only());
   slow_writes = true;
-  Io first(TCMUD_OP_WRITE, 0, 4096);
-  EXPECT_EQ(run(first).status, TCMUD_OK);
-  EXPECT_EQ(plain_writes, 1);
-  Io second(TCMUD_OP_WRITE, 4096, 4096);
-  EXPECT_EQ(engine_->submit(second.request), TCMUD_QUEUED);
-  EXPECT_EQ(plain_writes, 1) << "not on the loop";
+  for (int i = 0; i < 2; ++i) {
+    Io io(TCMUD_OP_WRITE, 0, 4096);
+    EXPECT_EQ(engine_->submit(io.request), TCMUD_OK);
+  }
+  EXPECT_EQ(plain_writes, 2);
+  Io third(TCMUD_OP_WRITE, 4096, 4096);
+  EXPECT_EQ(engine_->submit(third.request), TCMUD_QUEUED);
+  EXPECT_EQ(plain_writes, 2) << "not on the loop";
   reap_until(1);
   EXPECT_EQ(answers_.all[0].status, TCMUD_OK);
 }
