@@ -49,26 +49,31 @@ HandlerObjects::HandlerObjects(const std::vector<plugin::HandlerInfo>& handlers,
 HandlerObjects::~HandlerObjects() = default;
 
 Result<void> HandlerObjects::export_on(sd_bus* bus) {
-  const auto keep = [this](int error, sd_bus_slot* slot) -> Result<void> {
-    if (error < 0) {
-      return fail(-error, "can't put the handlers on D-Bus: {}", std::strerror(-error));
-    }
-    slots_.emplace_back(slot);
-    return {};
-  };
   // The object manager itself is for introspection; sd-bus's answer to GetManagedObjects would list
   // the standard interfaces of every object, so ours comes first.
   sd_bus_slot* slot = nullptr;
-  auto kept = keep(sd_bus_add_object_manager(bus, &slot, kRootPath), slot);
-  if (kept) {
-    kept = keep(sd_bus_add_object(bus, &slot, kRootPath, get_managed_objects, this), slot);
+  int error = keep(sd_bus_add_object_manager(bus, &slot, kRootPath), &slot);
+  if (error >= 0) {
+    error = keep(sd_bus_add_object(bus, &slot, kRootPath, get_managed_objects, this), &slot);
   }
-  for (auto object = objects_.begin(); kept && object != objects_.end(); ++object) {
-    kept = keep(sd_bus_add_object_vtable(bus, &slot, (*object)->path.c_str(), kBusName, kInterface,
-                                         object->get()),
-                slot);
+  for (auto object = objects_.begin(); error >= 0 && object != objects_.end(); ++object) {
+    error = keep(sd_bus_add_object_vtable(bus, &slot, (*object)->path.c_str(), kBusName, kInterface,
+                                          object->get()),
+                 &slot);
   }
-  return kept;
+  if (error < 0) {
+    return fail(-error, "can't put the handlers on D-Bus: {}", std::strerror(-error));
+  }
+  return {};
+}
+
+// By address: the call that sets the slot is an argument beside it, and which of the two is
+// evaluated first is anybody's guess.
+int HandlerObjects::keep(int error, sd_bus_slot** slot) {
+  if (error >= 0) {
+    slots_.emplace_back(*slot);
+  }
+  return error;
 }
 
 int HandlerObjects::get_config_desc(sd_bus*, const char*, const char*, const char*,

@@ -38,6 +38,7 @@ class HandlerObjects {
   struct Unref {
     void operator()(sd_bus_slot* slot) const { sd_bus_slot_unref(slot); }
   };
+  int keep(int error, sd_bus_slot** slot);
   static int get_config_desc(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply,
                              void* object, sd_bus_error*);
   static int check_config(sd_bus_message* call, void* data, sd_bus_error*);

@@ -10,7 +10,9 @@ size_t copy_from(std::span<const iovec> iov, std::span<uint8_t> to) {
   size_t done = 0;
   for (const iovec& piece : iov) {
     const size_t n = std::min(piece.iov_len, to.size() - done);
-    std::memcpy(to.data() + done, piece.iov_base, n);
+    if (n > 0) {  // memcpy wants no null pointers even then
+      std::memcpy(to.data() + done, piece.iov_base, n);
+    }
     done += n;
   }
   return done;
@@ -20,7 +22,9 @@ size_t copy_to(std::span<const iovec> iov, std::span<const uint8_t> from) {
   size_t done = 0;
   for (const iovec& piece : iov) {
     const size_t n = std::min(piece.iov_len, from.size() - done);
-    std::memcpy(piece.iov_base, from.data() + done, n);
+    if (n > 0) {  // memcpy wants no null pointers even then
+      std::memcpy(piece.iov_base, from.data() + done, n);
+    }
     done += n;
   }
   return done;

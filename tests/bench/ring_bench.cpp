@@ -14,6 +14,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 #include <poll.h>
+#include <sched.h>
 
 #include "bench/inherited_node.h"
 #include "bench/load.h"
@@ -34,6 +35,8 @@ struct Options {
   double seconds = 0.5;
   uint32_t devices = 1;
   bool idle = false;
+  int kernel_cpu = -1;  // -1: wherever the scheduler likes
+  int subject_cpu = -1;
   std::vector<std::string> subject;
 };
 
@@ -49,6 +52,8 @@ Options parse(int argc, char** argv) {
   app.add_option("--warm-up", options.warm_up, "seconds before the measurement");
   app.add_option("--seconds", options.seconds, "seconds of the measurement");
   app.add_option("--devices", options.devices, "devices at once");
+  app.add_option("--kernel-cpu", options.kernel_cpu, "keep the kernel's side on this CPU");
+  app.add_option("--subject-cpu", options.subject_cpu, "keep the subject on this CPU");
   app.add_flag("--idle", options.idle, "measure the subject while nobody asks anything of it");
   app.add_option("subject", options.subject,
                  "the program; {nodes} in it becomes the list of devices")
@@ -60,6 +65,21 @@ Options parse(int argc, char** argv) {
   }
   options.load.write = options.direction == "write";
   return options;
+}
+
+// From now on this thread runs on `cpu`; negative: on any.
+void stay_on(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (cpu < 0 || i == cpu) {
+      CPU_SET(i, &set);
+    }
+  }
+  if (::sched_setaffinity(0, sizeof set, &set) != 0) {
+    fmt::print(stderr, "there is no CPU {}\n", cpu);
+    std::exit(1);
+  }
 }
 
 class Bench {
@@ -79,7 +99,9 @@ class Bench {
       }
     }
     const auto begin = Clock::now();
+    stay_on(options.subject_cpu);  // inherited
     subject_ = std::make_unique<SubjectProcess>(arguments);
+    stay_on(options.kernel_cpu);
     for (auto& node : nodes_) {
       node->release_inherited();
     }
