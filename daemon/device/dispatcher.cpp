@@ -75,7 +75,9 @@ Dispatcher::Next Dispatcher::reply(Slot& slot, const scsi::Outcome& outcome) {
 }
 
 Dispatcher::Next Dispatcher::answer_good(Slot& slot, uint64_t data_in) {
-  completion_ = kernel::Completion{};
+  completion_.status = static_cast<uint8_t>(Status::kGood);
+  completion_.sense_length = 0;
+  completion_.has_read_length = false;
   if (data_in < slot.data_length) {
     // The kernel hands the whole buffer to the initiator unless told how much of it counts, and
     // what the last user of these blocks left there is nobody's business. "Nothing" can't be told:

@@ -129,6 +129,9 @@ bool Loop::take_one() {
       slab_.give_back(slot);
       return false;
   }
+  if (const uint32_t found = ring_.take_found(); found > 0) {
+    kick_policy_.seen(found - 1 + slab_.in_use() + unkicked_);
+  }
   slot->command_id = entry_.id;
   slot->data_length = entry_.data_length;
   slot->iov = entry_.iov;
@@ -230,7 +233,7 @@ void Loop::answer(Slot& slot) {
   unkicked_bytes_ += slot.answer_length == kNoDataIn ? 0 : slot.data_length;
   ++unkicked_;
   slab_.give_back(&slot);
-  if (KickPolicy::due(unkicked_, unkicked_bytes_, slab_.in_use())) {
+  if (kick_policy_.due(unkicked_, unkicked_bytes_)) {
     kick();
   }
 }

@@ -11,6 +11,7 @@
 
 #include "base/mpsc_list.h"
 #include "device/dispatcher.h"
+#include "device/pacing.h"
 #include "device/slab.h"
 #include "kernel/ring.h"
 #include "kernel/uio_port.h"
@@ -127,7 +128,8 @@ class Loop final : plugin::CompletionSink {
   Slot* parked_ = nullptr;   // INQUIRYs that wait for the identity
   uint32_t in_handler_ = 0;  // ASYNC: requests that the handler has
   bool batch_open_ = false;  // ASYNC: submitted since flush_batch
-  uint32_t unkicked_ = 0;    // answers since the last kick
+  KickPolicy kick_policy_;
+  uint32_t unkicked_ = 0;  // answers since the last kick
   uint64_t unkicked_bytes_ = 0;
   bool broken_told_ = false;
   bool gone_told_ = false;

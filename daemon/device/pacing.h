@@ -59,18 +59,32 @@ class Poller {
 };
 
 // How many finished commands, and bytes of data-in, are collected before the kernel is told.
-// Kicking early keeps the other side busy while the queue is shallow; one kick a sweep is cheapest
-// when it is deep, but the kernel copies data-in under locks while it is kicked, so that bytes are
-// bounded.
-struct KickPolicy {
-  static constexpr uint32_t kShallow = 48;       // commands in flight
-  static constexpr uint32_t kShallowBatch = 8;   // commands
-  static constexpr uint32_t kDeepBatch = 64;     // commands
-  static constexpr uint64_t kBytes = 256 << 10;  // data-in
+//
+// Half the queue: while we work on one half, the other side completes and refills the other. Later
+// would leave it idle, and a shallow queue stuttering; sooner costs kicks, each a system call. How
+// deep the queue is shows when there is a look at the ring: the most that was outstanding lately.
+// The kernel copies data-in under locks while it is kicked, so bytes are bounded too. Pure: one
+// thread.
+class KickPolicy {
+ public:
+  static constexpr uint32_t kMostCommands = 64;
+  static constexpr uint64_t kMostBytes = 512 << 10;  // data-in
 
-  [[nodiscard]] static bool due(uint32_t unkicked, uint64_t bytes, uint32_t live) {
-    return unkicked >= (live <= kShallow ? kShallowBatch : kDeepBatch) || bytes >= kBytes;
+  // A look found so many commands, counting all that the kernel has not been told the end of.
+  void seen(uint32_t outstanding) {
+    const uint32_t faded = depth_ - (depth_ + kFade - 1) / kFade;
+    depth_ = std::max(faded, outstanding);
   }
+
+  [[nodiscard]] bool due(uint32_t unkicked, uint64_t bytes) const {
+    const uint32_t half = depth_ / 2;
+    return unkicked >= std::clamp(half, 2U, kMostCommands + 1) - 1 || bytes >= kMostBytes;
+  }
+
+ private:
+  static constexpr uint32_t kFade = 16;
+
+  uint32_t depth_ = 0;
 };
 
 }  // namespace tcmud::device

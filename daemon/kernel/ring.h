@@ -88,6 +88,10 @@ class Ring {
   // Is there something behind what next() has taken? One acquire load; for polling.
   [[nodiscard]] bool has_work() const;
 
+  // About how many entries the last look at cmd_head found, taken by now or not; 0: there was no
+  // look since the last call.
+  [[nodiscard]] uint32_t take_found();
+
   // Answers a live command. Out of order only where the mailbox says CAP_OOOC, otherwise the answer
   // waits for its turn. Writes the entry, not the tail. Returns false (and breaks the ring) if the
   // id is not live.

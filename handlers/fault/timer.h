@@ -64,8 +64,10 @@ class Timer {
         continue;
       }
       const auto first = due_.begin();
-      if (first->first > Clock::now()) {
-        changed_.wait_until(lock, first->first);
+      // A copy: the item may be removed, and the node freed, while we sleep.
+      const auto when = first->first;
+      if (when > Clock::now()) {
+        changed_.wait_until(lock, when);
         continue;
       }
       Item* item = first->second;

@@ -163,14 +163,14 @@ int32_t UringEngine::write_inline(const tcmud_request& request, Cursor& cursor) 
 }
 
 int32_t UringEngine::transfer_guarded(const tcmud_request& request, Cursor& cursor) {
-  uint64_t start = monotonic_ns();
+  uint64_t start = coarse_ns();
   while (cursor.done < request.length) {
     if (!guard_.open(start)) {
       return TCMUD_QUEUED;
     }
     const uint64_t slept_before = guard_.watching() ? times_slept() : 0;
     const ssize_t n = transfer_slice(system_, fd_, request, cursor, /*rwf_flags=*/0);
-    const uint64_t now = monotonic_ns();
+    const uint64_t now = coarse_ns();
     guard_.ended(start, now, guard_.watching() && times_slept() != slept_before);
     start = now;
     if (n <= 0) {

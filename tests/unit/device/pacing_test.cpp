@@ -73,12 +73,41 @@ TEST(Poller, ALimitOfZeroMeansNever) {
   }
 }
 
-TEST(KickPolicy, KicksEarlyWhileShallowLateWhileDeepAndNeverLaterThanItsBytes) {
-  EXPECT_FALSE(KickPolicy::due(1, 0, 4));
-  EXPECT_TRUE(KickPolicy::due(KickPolicy::kShallowBatch, 0, KickPolicy::kShallow));
-  EXPECT_FALSE(KickPolicy::due(KickPolicy::kShallowBatch, 0, KickPolicy::kShallow + 1));
-  EXPECT_TRUE(KickPolicy::due(KickPolicy::kDeepBatch, 0, 1000));
-  EXPECT_TRUE(KickPolicy::due(1, KickPolicy::kBytes, 1000));
+TEST(KickPolicy, AShallowQueueIsToldOfEveryAnswer) {
+  KickPolicy policy;
+  EXPECT_TRUE(policy.due(1, 0));
+  for (const uint32_t depth : {1U, 2U, 4U, 5U}) {
+    policy.seen(depth);
+    EXPECT_TRUE(policy.due(1, 0)) << depth;
+  }
+}
+
+TEST(KickPolicy, ADeepOneInBatchesOfHalfOfIt) {
+  KickPolicy policy;
+  policy.seen(32);
+  EXPECT_FALSE(policy.due(14, 0));
+  EXPECT_TRUE(policy.due(15, 0));
+  policy.seen(4096);
+  EXPECT_FALSE(policy.due(KickPolicy::kMostCommands - 1, 0));
+  EXPECT_TRUE(policy.due(KickPolicy::kMostCommands, 0));
+}
+
+TEST(KickPolicy, RemembersTheDepthForAWhileAndNotForEver) {
+  KickPolicy policy;
+  policy.seen(64);
+  policy.seen(40);
+  EXPECT_FALSE(policy.due(28, 0)) << "one look may meet half a queue";
+  for (int i = 0; i < 100; ++i) {
+    policy.seen(1);
+  }
+  EXPECT_TRUE(policy.due(1, 0));
+}
+
+TEST(KickPolicy, ManyBytesAreNotKeptBack) {
+  KickPolicy policy;
+  policy.seen(128);
+  EXPECT_FALSE(policy.due(1, KickPolicy::kMostBytes - 1));
+  EXPECT_TRUE(policy.due(1, KickPolicy::kMostBytes));
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "kernel/ring.h"
-#include "unit/kernel/allocations.h"
+#include "support/allocations.h"
 #include "unit/kernel/ring_builder.h"
 
 namespace tcmud::kernel {
@@ -33,7 +33,7 @@ TEST(RingCost, ACommandCostsNoAllocation) {
       }
       builder.add_command(id, read10, {{0, 4096}});
     }
-    const uint64_t before = test::allocations();
+    const uint64_t before = tcmud::test::allocations();
     const auto start = std::chrono::steady_clock::now();
     uint32_t taken = 0;
     while (ring->next(iov, command, tmr) == Ring::Next::kCommand) {
@@ -45,7 +45,7 @@ TEST(RingCost, ACommandCostsNoAllocation) {
     }
     ring->publish();
     const auto end = std::chrono::steady_clock::now();
-    asked += test::allocations() - before;
+    asked += tcmud::test::allocations() - before;
     ASSERT_EQ(taken, kBatch) << ring->broken_reason();
     commands += taken;
     taking += middle - start;
@@ -66,9 +66,9 @@ TEST(RingCost, ATmrReusesItsMemory) {
   builder.add_tmr(1, ids);
   ASSERT_EQ(ring->next({}, command, tmr), Ring::Next::kTmr);
   builder.add_tmr(1, ids);
-  const uint64_t before = test::allocations();
+  const uint64_t before = tcmud::test::allocations();
   ASSERT_EQ(ring->next({}, command, tmr), Ring::Next::kTmr);
-  EXPECT_EQ(test::allocations(), before);
+  EXPECT_EQ(tcmud::test::allocations(), before);
   EXPECT_EQ(tmr.command_ids, ids);
 }
 

@@ -117,6 +117,19 @@ TEST_F(RingTest, ACommandIsCopiedOut) {
   EXPECT_EQ(ring->live(), 1U);
 }
 
+TEST_F(RingTest, ALookCountsWhatItFoundOnce) {
+  attach();
+  EXPECT_EQ(ring->take_found(), 0U);
+  for (uint16_t id = 1; id <= 5; ++id) {
+    builder.add_command(id, kTestUnitReady);
+  }
+  take();
+  EXPECT_EQ(ring->take_found(), 5U);
+  take();
+  EXPECT_EQ(ring->take_found(), 0U) << "the second was found by the first look";
+  EXPECT_EQ(next(), Ring::Next::kCommand);
+}
+
 TEST_F(RingTest, TheTailMovesOnlyWhenPublished) {
   attach();
   const uint32_t entry = builder.add_command(1, kTestUnitReady);

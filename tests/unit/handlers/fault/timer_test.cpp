@@ -48,6 +48,22 @@ TEST(Timer, what_was_removed_is_not_called) {
   EXPECT_EQ(called, std::vector<int>{2});
 }
 
+// Its thread sleeps towards the first item's time; that time must be its own copy. AddressSanitizer
+// watches.
+TEST(Timer, an_item_may_be_removed_while_the_thread_sleeps_towards_its_time) {
+  std::promise<void> done;
+  Timer<int> timer([&](int&) { done.set_value(); });
+  int gone = 1;
+  int stays = 2;
+  for (int i = 0; i < 50; ++i) {
+    timer.add(gone, Clock::now() + milliseconds(5));
+    std::this_thread::sleep_for(milliseconds(1));
+    EXPECT_TRUE(timer.remove(gone));
+  }
+  timer.add(stays, Clock::now());
+  done.get_future().wait();
+}
+
 TEST(Timer, stops_without_waiting_for_what_is_far_away) {
   int item = 0;
   const auto before = Clock::now();
