@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <poll.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "bench/inherited_node.h"
 #include "bench/load.h"
@@ -35,8 +36,7 @@ struct Options {
   double seconds = 0.5;
   uint32_t devices = 1;
   bool idle = false;
-  int kernel_cpu = -1;  // -1: wherever the scheduler likes
-  int subject_cpu = -1;
+  std::string placement = "free";
   std::vector<std::string> subject;
 };
 
@@ -52,8 +52,11 @@ Options parse(int argc, char** argv) {
   app.add_option("--warm-up", options.warm_up, "seconds before the measurement");
   app.add_option("--seconds", options.seconds, "seconds of the measurement");
   app.add_option("--devices", options.devices, "devices at once");
-  app.add_option("--kernel-cpu", options.kernel_cpu, "keep the kernel's side on this CPU");
-  app.add_option("--subject-cpu", options.subject_cpu, "keep the subject on this CPU");
+  app.add_option(
+         "--placement", options.placement,
+         "apart: the kernel's side on the last CPU, the subject on the others; together: both "
+         "on the last CPU; free: wherever the scheduler likes")
+      ->check(CLI::IsMember({"apart", "together", "free"}));
   app.add_flag("--idle", options.idle, "measure the subject while nobody asks anything of it");
   app.add_option("subject", options.subject,
                  "the program; {nodes} in it becomes the list of devices")
@@ -67,17 +70,15 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-// From now on this thread runs on `cpu`; negative: on any.
-void stay_on(int cpu) {
+// From now on this thread, and what it starts, runs on CPUs `first` to `end` - 1.
+void stay_on(int first, int end) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  for (int i = 0; i < CPU_SETSIZE; ++i) {
-    if (cpu < 0 || i == cpu) {
-      CPU_SET(i, &set);
-    }
+  for (int cpu = first; cpu < end; ++cpu) {
+    CPU_SET(cpu, &set);
   }
   if (::sched_setaffinity(0, sizeof set, &set) != 0) {
-    fmt::print(stderr, "there is no CPU {}\n", cpu);
+    fmt::print(stderr, "CPUs {} to {} are not ours\n", first, end - 1);
     std::exit(1);
   }
 }
@@ -99,9 +100,15 @@ class Bench {
       }
     }
     const auto begin = Clock::now();
-    stay_on(options.subject_cpu);  // inherited
+    const auto cpus = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
+    const bool apart = options.placement == "apart" && cpus > 1;
+    if (apart || options.placement == "together") {
+      stay_on(apart ? 0 : cpus - 1, apart ? cpus - 1 : cpus);  // inherited
+    }
     subject_ = std::make_unique<SubjectProcess>(arguments);
-    stay_on(options.kernel_cpu);
+    if (apart) {
+      stay_on(cpus - 1, cpus);
+    }
     for (auto& node : nodes_) {
       node->release_inherited();
     }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/config.h"
 
+#include <fstream>
+#include <sstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -47,6 +50,36 @@ TEST(Config, every_key_is_read) {
   EXPECT_EQ(config.poll_us, 0u);
   EXPECT_THAT(config.foreign_subtypes, ElementsAre("mhvtl", "overlaybd"));
   EXPECT_THAT(config.warnings, IsEmpty());
+}
+
+std::string packaged() {
+  std::ifstream file(TCMUD_PACKAGED_CONFIG);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Config, the_packaged_file_changes_nothing) {
+  ASSERT_THAT(packaged(), HasSubstr("log_level"));
+  const Config config = parse(packaged());
+  EXPECT_FALSE(config.log_level || config.log_dir || config.handler_path);
+  EXPECT_THAT(config.warnings, IsEmpty());
+}
+
+TEST(Config, the_packaged_file_shows_every_key_with_its_default) {
+  std::string shown;
+  std::istringstream lines(packaged());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('#') && !line.starts_with("# ")) {
+      shown += line.substr(1) + '\n';
+    }
+  }
+  const Config config = parse(shown);
+  EXPECT_THAT(config.warnings, IsEmpty());
+  EXPECT_EQ(config.log_level, log::Level::kInfo);
+  EXPECT_EQ(config.log_dir, "/var/log");
+  EXPECT_TRUE(config.handler_path);
+  EXPECT_EQ(config.poll_us, Config{}.poll_us);
+  EXPECT_THAT(shown, HasSubstr("poll_us ="));
+  EXPECT_THAT(shown, HasSubstr("foreign_subtypes = []"));
 }
 
 TEST(Config, every_log_level_has_its_number) {
