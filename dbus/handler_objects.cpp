@@ -49,31 +49,30 @@ HandlerObjects::HandlerObjects(const std::vector<plugin::HandlerInfo>& handlers,
 HandlerObjects::~HandlerObjects() = default;
 
 Result<void> HandlerObjects::export_on(sd_bus* bus) {
+  const auto keep = [this](const auto& add) -> Result<void> {
+    sd_bus_slot* slot = nullptr;
+    if (const int error = add(&slot); error < 0) {
+      return fail(-error, "can't put the handlers on D-Bus: {}", std::strerror(-error));
+    }
+    slots_.emplace_back(slot);
+    return {};
+  };
   // The object manager itself is for introspection; sd-bus's answer to GetManagedObjects would list
   // the standard interfaces of every object, so ours comes first.
-  sd_bus_slot* slot = nullptr;
-  int error = keep(sd_bus_add_object_manager(bus, &slot, kRootPath), &slot);
-  if (error >= 0) {
-    error = keep(sd_bus_add_object(bus, &slot, kRootPath, get_managed_objects, this), &slot);
+  auto kept =
+      keep([bus](sd_bus_slot** slot) { return sd_bus_add_object_manager(bus, slot, kRootPath); });
+  if (kept) {
+    kept = keep([this, bus](sd_bus_slot** slot) {
+      return sd_bus_add_object(bus, slot, kRootPath, get_managed_objects, this);
+    });
   }
-  for (auto object = objects_.begin(); error >= 0 && object != objects_.end(); ++object) {
-    error = keep(sd_bus_add_object_vtable(bus, &slot, (*object)->path.c_str(), kBusName, kInterface,
-                                          object->get()),
-                 &slot);
+  for (auto object = objects_.begin(); kept && object != objects_.end(); ++object) {
+    kept = keep([bus, &object](sd_bus_slot** slot) {
+      return sd_bus_add_object_vtable(bus, slot, (*object)->path.c_str(), kBusName, kInterface,
+                                      object->get());
+    });
   }
-  if (error < 0) {
-    return fail(-error, "can't put the handlers on D-Bus: {}", std::strerror(-error));
-  }
-  return {};
-}
-
-// By address: the call that sets the slot is an argument beside it, and which of the two is
-// evaluated first is anybody's guess.
-int HandlerObjects::keep(int error, sd_bus_slot** slot) {
-  if (error >= 0) {
-    slots_.emplace_back(*slot);
-  }
-  return error;
+  return kept;
 }
 
 int HandlerObjects::get_config_desc(sd_bus*, const char*, const char*, const char*,

@@ -59,24 +59,24 @@ std::vector<Case> cases() {
     std::fprintf(stderr, "%s: %s\n", TCMUD_EXAMPLE_HANDLER, why.c_str());
     std::exit(2);
   }
-  constexpr uint64_t k8M = 8u << 20;
+  constexpr uint64_t k4M = 4u << 20;
   return {
-      {"file_memory", "file/{memory}/image;create", k8M, 512, true, true},
-      {"file_disk", "file/{disk}/image;create", k8M, 512, true, true},
-      {"file_4096", "file/{memory}/image;create", k8M, 4096, true, true},
-      {"file_direct", "file/{disk}/image;create;direct", k8M, 512, true, true},
-      {"file_nodiscard", "file/{memory}/image;create;nodiscard", k8M, 512, true, true},
-      {"file_sync", "file/{memory}/image;create;io=sync", k8M, 512, true, true},
-      {"file_sync_direct", "file/{disk}/image;create;io=sync;direct", k8M, 4096, true, true},
-      {"fault_clear", "fault/file/{memory}/image;create", k8M, 512, true, true},
-      {"fault_clear_sync", "fault/file/{memory}/image;create;io=sync", k8M, 512, true, true},
-      {"fault_delays", "fault/file/{memory}/image;create;fault_rule=late,us=0-300,chance=20", k8M,
+      {"file_memory", "file/{memory}/image;create", k4M, 512, true, true},
+      {"file_disk", "file/{disk}/image;create", k4M, 512, true, true},
+      {"file_4096", "file/{memory}/image;create", k4M, 4096, true, true},
+      {"file_direct", "file/{disk}/image;create;direct", k4M, 512, true, true},
+      {"file_nodiscard", "file/{memory}/image;create;nodiscard", k4M, 512, true, true},
+      {"file_sync", "file/{memory}/image;create;io=sync", k4M, 512, true, true},
+      {"file_sync_direct", "file/{disk}/image;create;io=sync;direct", k4M, 4096, true, true},
+      {"fault_clear", "fault/file/{memory}/image;create", k4M, 512, true, true},
+      {"fault_clear_sync", "fault/file/{memory}/image;create;io=sync", k4M, 512, true, true},
+      {"fault_delays", "fault/file/{memory}/image;create;fault_rule=late,us=0-300,chance=20", k4M,
        512, true, true},
       {"fault_delays_sync",
-       "fault/file/{memory}/image;create;io=sync;fault_rule=delay,us=0-300,chance=20", k8M, 512,
+       "fault/file/{memory}/image;create;io=sync;fault_rule=delay,us=0-300,chance=20", k4M, 512,
        true, true},
-      {"ram_example", "ram/", k8M, 512, true, false},
-      {"null", "null/", k8M, 512, false, false},
+      {"ram_example", "ram/", k4M, 512, true, false},
+      {"null", "null/", k4M, 512, false, false},
   };
 }
 

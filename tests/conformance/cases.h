@@ -16,7 +16,7 @@ struct Case {
   std::string name;
   std::string config;  // {memory} and {disk} stand for fresh directories on a tmpfs and beside the
                        // test binary
-  uint64_t size = 8u << 20;
+  uint64_t size = 4u << 20;
   uint32_t block_size = 512;
   bool keeps_data = true;  // what was written is read back; and survives close
   bool persistent = true;
