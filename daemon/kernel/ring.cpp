@@ -101,7 +101,7 @@ struct Ring::State {
     prefetch();
   }
   // The next entry lies in the cache of the CPU that wrote it. It can come here while the handler
-  // works on this one; for writing, as the answer goes there too.
+  // works on the one before; both lines at once, and for writing, as the answer goes there too.
   void prefetch() const {
     if (parsed != known_head) {
       const std::byte* next = entries + parsed;
@@ -136,6 +136,7 @@ struct Ring::State {
     }
     known_head = now;
     looked = true;
+    prefetch();
     return true;
   }
 

@@ -165,7 +165,7 @@ bool set_key(Rule& rule, std::string_view key, std::string_view value) {
 
 api::Result<Rule> parse_rule(std::string_view text) {
   Rule rule;
-  const std::string_view name = cut(text, ',');
+  const std::string_view name = cut(text, ':');
   const auto action = find_word(kActions, name);
   if (!action) {
     return api::Refusal{EINVAL, "fault: unknown action \"" + std::string(name) +
@@ -174,7 +174,7 @@ api::Result<Rule> parse_rule(std::string_view text) {
   rule.action = *action;
   rule.ms = rule.action == Action::kHang ? 60'000 : 10;
   while (!text.empty()) {
-    std::string_view value = cut(text, ',');
+    std::string_view value = cut(text, ':');
     const std::string word(value);
     const std::string_view key = cut(value, '=');
     if (!set_key(rule, key, value)) {

@@ -21,8 +21,8 @@ enum class Action : uint8_t {
   kDouble    // is completed twice: a breach of the contract, to see that the host survives it
 };
 
-// fault_rule=<action>[,<key>=<value>]...  Whom it hits: ops, range; which of those: every or at,
-// chance, count.
+// fault_rule=<action>[:<key>=<value>]...  (configfs takes a comma for the end of dev_config.) Whom
+// it hits: ops, range; which of those: every or at, chance, count.
 struct Rule {
   Action action = Action::kError;
   uint32_t ops = ~0u;  // bit 1 << enum tcmud_op
@@ -70,9 +70,9 @@ struct Options {
 inline constexpr const char* kConfigHelp =
     "fault/<subtype>/<path>[;options of that "
     "handler][;fault_rule=error|short|delay|late|hang|reorder|double"
-    "[,ops=read+write+flush+unmap+zero+same+compare][,range=OFFSET+LENGTH][,every=N|,at=N][,count="
+    "[:ops=read+write+flush+unmap+zero+same+compare][:range=OFFSET+LENGTH][:every=N|:at=N][:count="
     "N]"
-    "[,chance=PERCENT][,seed=N][,status=NAME][,bytes=N][,us=N|N-M][,ms=N][,depth=N][,until=/"
+    "[:chance=PERCENT][:seed=N][:status=NAME][:bytes=N][:us=N|N-M][:ms=N][:depth=N][:until=/"
     "file]]...";
 
 [[nodiscard]] api::Result<Options> parse_options(const api::Config& config);

@@ -53,14 +53,14 @@ TEST_P(Fault, every_status_can_be_had_by_name) {
       {"timeout", TCMUD_TIMEOUT},     {"aborted", TCMUD_ABORTED},
       {"internal", TCMUD_INTERNAL},   {"miscompare", TCMUD_MISCOMPARE}};
   for (const auto& [name, status] : names) {
-    open(std::string(";fault_rule=error,status=") + name);
+    open(std::string(";fault_rule=error:status=") + name);
     EXPECT_EQ(write(0), status) << name;
   }
 }
 
 TEST_P(Fault, each_kth_request_fails_and_all_others_work) {
   for (int k = 1; k <= 5; ++k) {
-    open(";fault_rule=error,ops=write,every=" + std::to_string(k));
+    open(";fault_rule=error:ops=write:every=" + std::to_string(k));
     for (int i = 1; i <= 15; ++i) {
       EXPECT_EQ(write(4096), i % k == 0 ? TCMUD_WRITE_ERROR : TCMUD_OK);
       EXPECT_EQ(lun_->run(*Request::read(4096, 512)), TCMUD_OK);
@@ -69,7 +69,7 @@ TEST_P(Fault, each_kth_request_fails_and_all_others_work) {
 }
 
 TEST_P(Fault, what_fails_has_not_touched_the_inner_handler) {
-  open(";fault_rule=error,ops=write,range=8192+512");
+  open(";fault_rule=error:ops=write:range=8192+512");
   EXPECT_EQ(write(0, 512, 7), TCMUD_OK);
   EXPECT_EQ(write(8192, 512, 7), TCMUD_WRITE_ERROR);
   EXPECT_EQ(file_bytes(0, 512), std::vector<uint8_t>(512, 7));
@@ -77,7 +77,7 @@ TEST_P(Fault, what_fails_has_not_touched_the_inner_handler) {
 }
 
 TEST_P(Fault, a_short_transfer_does_the_front_and_tells_where_it_ended) {
-  open(";fault_rule=short,bytes=1500,at=1;fault_rule=short,ops=read,status=busy");
+  open(";fault_rule=short:bytes=1500:at=1;fault_rule=short:ops=read:status=busy");
   const auto request = Request::write(4096, std::vector<uint8_t>(4096, 9), 5);
   EXPECT_EQ(lun_->run(*request), TCMUD_WRITE_ERROR);
   EXPECT_EQ(request->info, 4096u + 1024u) << "whole blocks";
@@ -90,7 +90,7 @@ TEST_P(Fault, a_short_transfer_does_the_front_and_tells_where_it_ended) {
 
 TEST_P(Fault, delays_and_late_answers_take_at_least_their_time) {
   for (const char* action : {"delay", "late"}) {
-    open(std::string(";fault_rule=") + action + ",us=20000");
+    open(std::string(";fault_rule=") + action + ":us=20000");
     const auto before = steady_clock::now();
     EXPECT_EQ(write(0, 512, 3), TCMUD_OK);
     EXPECT_GE(steady_clock::now() - before, milliseconds(20));
@@ -99,7 +99,7 @@ TEST_P(Fault, delays_and_late_answers_take_at_least_their_time) {
 }
 
 TEST_P(Fault, a_late_answer_is_late_though_the_work_is_done) {
-  open(";fault_rule=late,us=300000000,at=1");
+  open(";fault_rule=late:us=300000000:at=1");
   if (!async()) {
     return;  // a thread of the pool would sleep for five minutes
   }
@@ -116,7 +116,7 @@ TEST_P(Fault, a_late_answer_is_late_though_the_work_is_done) {
 
 TEST_P(Fault, a_hanging_request_goes_on_when_the_file_appears) {
   const std::string gate = scratch_.memory() + "/gate";
-  open(";fault_rule=hang,until=" + gate + ",at=1");
+  open(";fault_rule=hang:until=" + gate + ":at=1");
   const auto request = Request::write(0, std::vector<uint8_t>(512, 4));
   lun_->submit(*request);
   EXPECT_FALSE(lun_->wait(*request, milliseconds(50)));
@@ -128,13 +128,13 @@ TEST_P(Fault, a_hanging_request_goes_on_when_the_file_appears) {
 }
 
 TEST_P(Fault, a_hanging_request_gives_up_after_its_time) {
-  open(";fault_rule=hang,ms=30");
+  open(";fault_rule=hang:ms=30");
   EXPECT_EQ(write(0, 512, 4), TCMUD_TIMEOUT);
   EXPECT_EQ(file_bytes(0, 512), std::vector<uint8_t>(512, 0));
 }
 
 TEST_P(Fault, a_cancelled_hanging_request_ends_at_once) {
-  open(";fault_rule=hang,ms=600000,at=1");
+  open(";fault_rule=hang:ms=600000:at=1");
   if (!async()) {
     lun_.reset();
     return;  // nobody can take the pool's thread from it
@@ -147,7 +147,7 @@ TEST_P(Fault, a_cancelled_hanging_request_ends_at_once) {
 }
 
 TEST_P(Fault, a_second_completion_reaches_the_host) {
-  open(";fault_rule=double,at=2");
+  open(";fault_rule=double:at=2");
   EXPECT_EQ(write(0), TCMUD_OK);
   EXPECT_TRUE(lun_->violations().empty());
   const auto request = Request::write(512, std::vector<uint8_t>(512, 4));
@@ -161,7 +161,7 @@ TEST_P(Fault, a_second_completion_reaches_the_host) {
 }
 
 TEST_P(Fault, reordered_requests_arrive_last_one_first) {
-  open(";fault_rule=reorder,depth=4,ms=10000,ops=write");
+  open(";fault_rule=reorder:depth=4:ms=10000:ops=write");
   if (!async()) {
     return;  // a pool has no order to turn round
   }
@@ -178,7 +178,7 @@ TEST_P(Fault, reordered_requests_arrive_last_one_first) {
 }
 
 TEST_P(Fault, too_few_to_reorder_go_on_after_a_while) {
-  open(";fault_rule=reorder,depth=100,ms=20,ops=write");
+  open(";fault_rule=reorder:depth=100:ms=20:ops=write");
   std::vector<std::unique_ptr<Request>> requests;
   for (uint8_t i = 1; i <= 3; ++i) {
     requests.push_back(Request::write(i * 512u, std::vector<uint8_t>(512, i)));
@@ -193,9 +193,9 @@ TEST_P(Fault, too_few_to_reorder_go_on_after_a_while) {
 // Everything at once, from many requests, with cancels in between: each is answered once. For TSan.
 TEST_P(Fault, a_storm_of_faults_loses_no_request) {
   open(
-      ";fault_rule=error,chance=10;fault_rule=delay,us=0-2000,chance=30;fault_rule=late,us=0-2000,"
+      ";fault_rule=error:chance=10;fault_rule=delay:us=0-2000:chance=30;fault_rule=late:us=0-2000:"
       "chance=30"
-      ";fault_rule=reorder,depth=3,ms=3,chance=50;fault_rule=short,chance=50");
+      ";fault_rule=reorder:depth=3:ms=3:chance=50;fault_rule=short:chance=50");
   for (int round = 0; round < 10; ++round) {
     std::vector<std::unique_ptr<Request>> requests;
     for (uint32_t i = 0; i < 100; ++i) {
@@ -216,7 +216,7 @@ TEST_P(Fault, a_storm_of_faults_loses_no_request) {
 TEST(FaultStack, a_fault_handler_stands_on_a_fault_handler) {
   Scratch scratch;
   std::string why;
-  const auto lun = Lun::open(scratch.expand("fault/null/x;fault_rule=error,at=1"), kSize, 512, why);
+  const auto lun = Lun::open(scratch.expand("fault/null/x;fault_rule=error:at=1"), kSize, 512, why);
   ASSERT_NE(lun, nullptr) << why;
   EXPECT_EQ(lun->run(*Request::read(0, 512)), TCMUD_READ_ERROR);
   EXPECT_EQ(lun->run(*Request::read(0, 512)), TCMUD_OK);

@@ -59,27 +59,27 @@ TEST(FaultOptions, mistakes_are_refused_by_name) {
   EXPECT_FALSE(parse("/x"));
   const std::vector<const char*> bad = {"",
                                         "explode",
-                                        "error,every=0",
-                                        "error,at=0",
-                                        "error,every",
-                                        "error,chance=101",
-                                        "error,chance=1.23456",
-                                        "error,chance=x",
-                                        "error,ops=",
-                                        "error,ops=read+",
-                                        "error,ops=eat",
-                                        "error,range=0",
-                                        "error,range=0+0",
-                                        "error,range=18446744073709551615+2",
-                                        "error,status=ok",
-                                        "error,status=queued",
-                                        "delay,us=5-4",
-                                        "delay,us=-1",
-                                        "hang,until=relative",
-                                        "reorder,depth=1",
-                                        "error,unknown=1",
-                                        "error,,",
-                                        "hang,ms=0"};
+                                        "error:every=0",
+                                        "error:at=0",
+                                        "error:every",
+                                        "error:chance=101",
+                                        "error:chance=1.23456",
+                                        "error:chance=x",
+                                        "error:ops=",
+                                        "error:ops=read+",
+                                        "error:ops=eat",
+                                        "error:range=0",
+                                        "error:range=0+0",
+                                        "error:range=18446744073709551615+2",
+                                        "error:status=ok",
+                                        "error:status=queued",
+                                        "delay:us=5-4",
+                                        "delay:us=-1",
+                                        "hang:until=relative",
+                                        "reorder:depth=1",
+                                        "error:unknown=1",
+                                        "error::",
+                                        "hang:ms=0"};
   for (const char* rule : bad) {
     const auto options = parse_rule(rule);
     EXPECT_FALSE(options) << rule;
@@ -91,9 +91,9 @@ TEST(FaultOptions, mistakes_are_refused_by_name) {
 
 TEST(FaultOptions, every_key_is_understood) {
   const Rule rule = rule_of(
-      "short,ops=read+write+flush+unmap+zero+same+compare,range=1M+64k,at=3,count=2,chance=12.5,"
-      "seed=9,"
-      "status=no_space,bytes=4k,us=5-10,ms=20,depth=4,until=/run/x");
+      "short:ops=read+write+flush+unmap+zero+same+compare:range=1M+64k:at=3:count=2:chance=12.5:"
+      "seed=9:"
+      "status=no_space:bytes=4k:us=5-10:ms=20:depth=4:until=/run/x");
   EXPECT_EQ(rule.action, Action::kShort);
   EXPECT_EQ(rule.ops, 0b11111110u);
   EXPECT_EQ(rule.from, 1u << 20);
@@ -113,23 +113,23 @@ TEST(FaultOptions, every_key_is_understood) {
 
 TEST(FaultRules, every_nth_or_the_kth_alone_or_so_many) {
   EXPECT_EQ(hits("error", 4), (std::vector<int>{1, 2, 3, 4}));
-  EXPECT_EQ(hits("error,every=3", 10), (std::vector<int>{3, 6, 9}));
-  EXPECT_EQ(hits("error,at=4", 10), (std::vector<int>{4}));
-  EXPECT_EQ(hits("error,count=2", 5), (std::vector<int>{1, 2}));
-  EXPECT_EQ(hits("error,every=2,count=2", 10), (std::vector<int>{2, 4}));
-  EXPECT_EQ(hits("error,chance=0", 100), std::vector<int>{});
+  EXPECT_EQ(hits("error:every=3", 10), (std::vector<int>{3, 6, 9}));
+  EXPECT_EQ(hits("error:at=4", 10), (std::vector<int>{4}));
+  EXPECT_EQ(hits("error:count=2", 5), (std::vector<int>{1, 2}));
+  EXPECT_EQ(hits("error:every=2:count=2", 10), (std::vector<int>{2, 4}));
+  EXPECT_EQ(hits("error:chance=0", 100), std::vector<int>{});
 }
 
 TEST(FaultRules, a_chance_is_about_kept_and_the_same_for_the_same_seed) {
-  const auto some = hits("error,chance=25,seed=7", 4000);
+  const auto some = hits("error:chance=25:seed=7", 4000);
   EXPECT_GT(some.size(), 800u);
   EXPECT_LT(some.size(), 1200u);
-  EXPECT_EQ(some, hits("error,chance=25,seed=7", 4000));
-  EXPECT_NE(some, hits("error,chance=25,seed=8", 4000));
+  EXPECT_EQ(some, hits("error:chance=25:seed=7", 4000));
+  EXPECT_NE(some, hits("error:chance=25:seed=8", 4000));
 }
 
 TEST(FaultRules, only_the_named_operations_are_hit_or_counted) {
-  RuleState state(rule_of("error,ops=write+flush,at=2"));
+  RuleState state(rule_of("error:ops=write+flush:at=2"));
   EXPECT_FALSE(state.hits(request_of(TCMUD_OP_READ)));
   EXPECT_FALSE(state.hits(request_of(TCMUD_OP_WRITE)));
   EXPECT_FALSE(state.hits(request_of(TCMUD_OP_READ)));
@@ -137,7 +137,7 @@ TEST(FaultRules, only_the_named_operations_are_hit_or_counted) {
 }
 
 TEST(FaultRules, a_range_is_hit_by_whatever_touches_it) {
-  RuleState state(rule_of("error,range=4096+4096"));
+  RuleState state(rule_of("error:range=4096+4096"));
   EXPECT_FALSE(state.hits(request_of(TCMUD_OP_READ, 0, 4096)));
   EXPECT_TRUE(state.hits(request_of(TCMUD_OP_READ, 0, 4608)));
   EXPECT_TRUE(state.hits(request_of(TCMUD_OP_READ, 7680, 512)));
@@ -153,7 +153,7 @@ TEST(FaultRules, a_range_is_hit_by_whatever_touches_it) {
 }
 
 TEST(FaultRules, picked_numbers_stay_within_their_bounds) {
-  RuleState state(rule_of("delay,us=5-9"));
+  RuleState state(rule_of("delay:us=5-9"));
   bool least = false;
   bool most = false;
   for (int i = 0; i < 1000; ++i) {
