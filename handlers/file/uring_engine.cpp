@@ -109,7 +109,7 @@ int32_t UringEngine::submit_read(tcmud_request& request) {
   c = Context{};
   c.request = &request;
   if (!direct_) {
-    const int32_t status = read_inline(request, c.cursor);
+    const int32_t status = transfer_inline(request, c.cursor, nowait_read_);
     if (status != TCMUD_QUEUED) {
       return status;
     }
@@ -123,7 +123,7 @@ int32_t UringEngine::submit_write(tcmud_request& request) {
   c = Context{};
   c.request = &request;
   if (!direct_ && (request.flags & TCMUD_FLAG_FUA) == 0) {
-    const int32_t status = write_inline(request, c.cursor);
+    const int32_t status = transfer_inline(request, c.cursor, nowait_write_);
     if (status != TCMUD_QUEUED) {
       return status;
     }
@@ -133,29 +133,15 @@ int32_t UringEngine::submit_write(tcmud_request& request) {
   return TCMUD_QUEUED;
 }
 
-int32_t UringEngine::read_inline(const tcmud_request& request, Cursor& cursor) {
-  while (nowait_read_ && cursor.done < request.length) {
+int32_t UringEngine::transfer_inline(const tcmud_request& request, Cursor& cursor, bool& nowait) {
+  while (nowait && cursor.done < request.length) {
     const ssize_t n = transfer_slice(system_, fd_, request, cursor, RWF_NOWAIT);
     if (n > 0) {
       advance(request, cursor, static_cast<uint64_t>(n));
     } else if (n == -EOPNOTSUPP) {
-      nowait_read_ = false;
+      nowait = false;
     } else {
       // EAGAIN: not in memory. And whatever else it is, let the ring find it again and report it.
-      return TCMUD_QUEUED;
-    }
-  }
-  return cursor.done < request.length ? transfer_guarded(request, cursor) : TCMUD_OK;
-}
-
-int32_t UringEngine::write_inline(const tcmud_request& request, Cursor& cursor) {
-  while (nowait_write_ && cursor.done < request.length) {
-    const ssize_t n = transfer_slice(system_, fd_, request, cursor, RWF_NOWAIT);
-    if (n > 0) {
-      advance(request, cursor, static_cast<uint64_t>(n));
-    } else if (n == -EOPNOTSUPP) {
-      nowait_write_ = false;
-    } else {
       return TCMUD_QUEUED;
     }
   }

@@ -52,9 +52,8 @@ class UringEngine {
   int32_t submit_write(tcmud_request& request);
   int32_t submit_flush(tcmud_request& request);
   // As far as it goes without leaving the loop: the final status, or TCMUD_QUEUED if io_uring must
-  // do the rest.
-  int32_t read_inline(const tcmud_request& request, Cursor& cursor);
-  int32_t write_inline(const tcmud_request& request, Cursor& cursor);
+  // do the rest. `nowait`: the file system knows RWF_NOWAIT; set to false when it turns out not to.
+  int32_t transfer_inline(const tcmud_request& request, Cursor& cursor, bool& nowait);
   int32_t transfer_guarded(const tcmud_request& request, Cursor& cursor);
 
   void queue(Context& c);
@@ -79,7 +78,7 @@ class UringEngine {
   // The ring's descriptor again, for the host: liburing closes its own unseen by libc and by tools
   // that follow descriptors.
   Fd event_fd_;
-  bool nowait_read_ = true;  // until the file system refuses RWF_NOWAIT
+  bool nowait_read_ = true;  // see transfer_inline
   bool nowait_write_ = true;
   bool flush_unsent_ = false;  // flush_running_ has found no room in the ring yet
   InlineGuard guard_;
