@@ -143,6 +143,9 @@ bool Loop::take_one() {
                entry_.malformed);
     slot->cdb_length = 1;  // FFh, no operation of ours: 05/20/00
   }
+  // Whoever was told that something is done may have sent this command because of it. If so, the
+  // look at the ring that found it was behind the post, and sees it.
+  read_posts();
   act(*slot, dispatcher_.start(*slot));
   return true;
 }

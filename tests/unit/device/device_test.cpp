@@ -362,6 +362,34 @@ TEST_P(DeviceTest, WithTheWriteCacheSwitchedOffEveryWriteIsDurable) {
   EXPECT_EQ(control_.fua_writes, 1U);
 }
 
+// The loop may be in the middle of a turn when it is told: what comes later counts by what was
+// told.
+TEST_P(DeviceTest, ACommandThatFollowsAReconfigurationFindsItDoneEvenInTheSameTurn) {
+  bring_up();
+  std::promise<void> begun;
+  std::promise<void> go_on;
+  std::atomic<bool> first{true};
+  control_.verdict = [&](const tcmud_request&) {
+    if (first.exchange(false)) {
+      begun.set_value();
+      go_on.get_future().wait();
+    }
+    return TCMUD_OK;
+  };
+  const Ticket read = client_->start_read(0, 1);
+  begun.get_future().wait();
+  auto reply = kernel_.reconfigure(fake_, kernel::WriteCacheChange{false});
+  auto event = kernel_.next_event();
+  device_->reconfigure(std::get<kernel::DeviceReconfigured>(event->what).change,
+                       std::move(event->reply));
+  EXPECT_EQ(reply.wait(), 0);
+  const Ticket write = client_->start_write(0, pattern(1, 512));
+  go_on.set_value();
+  EXPECT_TRUE(read.wait().good());
+  EXPECT_TRUE(write.wait().good());
+  EXPECT_EQ(control_.fua_writes, 1U);
+}
+
 TEST_P(DeviceTest, AFailedOpenIsTheReplyAndLeavesNothingOpen) {
   control_.open_verdict = [] { return -ENXIO; };
   auto added = kernel_.add_device(spec());
