@@ -10,10 +10,11 @@ namespace tcmud::device {
 // 10 µs of CPU and more of latency, so while commands follow each other closely a loop that looks
 // is faster and cheaper than one that sleeps; while they don't, looking is waste.
 //
-// Learns from its own tries: a try that found work raises the score, one that did not lowers it by
-// more, and at zero there is only a probe now and then, ever rarer. So an idle LUN costs nothing, a
-// busy one is found out within a few commands, and a machine short of CPUs (a try that was
-// interrupted) is left alone for a while. Pure: one thread, no clock of its own.
+// Learns from its own tries: while every second one finds work it goes on, since a sleep also slows
+// the other side down, and the next command comes later for it. At a score of zero there is only a
+// probe now and then, ever rarer. So an idle LUN costs nothing, a busy one is found out within a few
+// commands, and a machine short of CPUs (a try that was interrupted) is left alone for a while.
+// Pure: one thread, no clock of its own.
 class Poller {
  public:
   explicit Poller(uint32_t limit_ns) : limit_ns_(limit_ns) {}
@@ -34,11 +35,11 @@ class Poller {
   }
 
   void found_work() {
-    score_ = std::min(score_ + kReward, kMaxScore);
+    score_ = std::min(score_ + 1, kMaxScore);
     probe_after_ = kFirstProbe;
   }
   void found_nothing() {
-    score_ = std::max(score_ - kPenalty, 0);
+    score_ = std::max(score_ - 1, 0);
     probe_after_ = std::min(probe_after_ * 2, kRarestProbe);
   }
   // The thread was off its CPU while it looked: somebody else needs it.
@@ -49,7 +50,7 @@ class Poller {
   }
 
  private:
-  static constexpr int kReward = 1, kPenalty = 4, kMaxScore = 16;
+  static constexpr int kMaxScore = 5;
   static constexpr uint32_t kFirstProbe = 4, kRarestProbe = 256;
 
   uint32_t limit_ns_;
