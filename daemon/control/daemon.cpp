@@ -26,8 +26,12 @@ uint64_t monotonic_us() {
 
 }  // namespace
 
-Daemon::Daemon(Options options, KernelLink kernel, dbus::Service::Timing bus_timing)
-    : options_(std::move(options)), kernel_(std::move(kernel)), bus_timing_(bus_timing) {}
+Daemon::Daemon(Options options, KernelLink kernel, dbus::Service::Timing bus_timing,
+               LostEvents::Timing lost_events_timing)
+    : options_(std::move(options)),
+      kernel_(std::move(kernel)),
+      bus_timing_(bus_timing),
+      lost_events_timing_(lost_events_timing) {}
 
 Daemon::~Daemon() = default;
 
@@ -43,6 +47,9 @@ int Daemon::run() {
       stop();  // LUNs that were adopted before it failed
       static_cast<void>(loop_->run());
     }
+  }
+  if (lost_events_) {
+    lost_events_->finish();
   }
   auto hanging = devices_ ? devices_->luns() : std::vector<std::string>{};
   if (bus_ && bus_->busy()) {
@@ -108,6 +115,13 @@ Result<void> Daemon::load_handlers() {
       make_lun_factory(kernel_.port, *handlers_, settings_),
       [this](std::function<void()> task) { loop_->post(std::move(task)); });
   devices_->set_foreign_subtypes(config_->current().foreign_subtypes);
+  lost_events_.emplace(*loop_, *devices_,
+                       LostEvents::Means{kernel_.port, [this] { take_events(); },
+                                         [this](uint32_t device_id) {
+                                           return events_->reply_to_lost_added(device_id);
+                                         },
+                                         kernel_.free_waiters},
+                       lost_events_timing_);
   return {};
 }
 
@@ -148,9 +162,13 @@ Result<void> Daemon::join_kernel() {
   events_source_.reset();
   events_ = std::move(*joined);
   // Events first: a device that is being added just now is better added than adopted.
-  if (auto taken = events_->dispatch([this](kernel::Event&& e) { devices_->handle(std::move(e)); });
-      !taken) {
-    return tl::unexpected(std::move(taken.error()));
+  const auto taken =
+      events_->dispatch([this](kernel::Event&& e) { devices_->handle(std::move(e)); });
+  if (!taken) {
+    return tl::unexpected(taken.error());
+  }
+  if (*taken == kernel::Netlink::Dispatched::kLost) {
+    lost_events_->make_good();
   }
   if (auto scanned = devices_->rescan(); !scanned) {
     return scanned;
@@ -167,10 +185,7 @@ void Daemon::take_events() {
     events_source_.reset();
     rejoin_kernel();
   } else if (*taken == kernel::Netlink::Dispatched::kLost) {
-    log::warning("", "netlink: events were lost; looking at all devices again");
-    if (const auto scanned = devices_->rescan(); !scanned) {
-      log::error("", "{}", scanned.error().message);
-    }
+    lost_events_->make_good();
   }
 }
 
@@ -179,6 +194,12 @@ void Daemon::rejoin_kernel() {
     return;
   }
   timer_ = loop_->after(kRejoinDelay, [this] {
+    if (devices_->owed() > 0) {
+      // Joining frees all who wait for an answer. LostEvents tells why that must not be one of
+      // ours.
+      rejoin_kernel();
+      return;
+    }
     if (const auto joined = join_kernel(); !joined) {
       log::error("", "{}", joined.error().message);
       rejoin_kernel();

@@ -12,6 +12,7 @@
 #include "control/instance_lock.h"
 #include "control/kernel_link.h"
 #include "control/logging.h"
+#include "control/lost_events.h"
 #include "dbus/service.h"
 #include "device/device.h"
 #include "plugin/registry.h"
@@ -22,7 +23,8 @@ namespace tcmud::control {
 // on the main thread.
 class Daemon {
  public:
-  Daemon(Options options, KernelLink kernel, dbus::Service::Timing bus_timing = {});
+  Daemon(Options options, KernelLink kernel, dbus::Service::Timing bus_timing = {},
+         LostEvents::Timing lost_events_timing = {});
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -47,6 +49,7 @@ class Daemon {
   Options options_;
   KernelLink kernel_;
   dbus::Service::Timing bus_timing_;
+  LostEvents::Timing lost_events_timing_;
 
   std::optional<Logging> logging_;
   std::optional<ConfigFile> config_;
@@ -58,6 +61,7 @@ class Daemon {
   std::optional<plugin::Registry> handlers_;
   std::optional<DeviceManager> devices_;
   std::unique_ptr<EventStream> events_;
+  std::optional<LostEvents> lost_events_;
   std::optional<dbus::Service> bus_;
 
   std::vector<EventLoop::Source> sources_;

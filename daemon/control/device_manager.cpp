@@ -25,6 +25,15 @@ DeviceManager::DeviceManager(kernel::KernelPort& kernel, HandlerTest has_handler
 
 DeviceManager::~DeviceManager() = default;
 
+kernel::Reply DeviceManager::counted(kernel::Reply reply) const {
+  owed_->fetch_add(1);
+  return kernel::Reply(
+      [inner = std::make_shared<kernel::Reply>(std::move(reply)), owed = owed_](int status) {
+        inner->send(status);
+        owed->fetch_sub(1);  // after the kernel has it
+      });
+}
+
 bool DeviceManager::is_foreign(const kernel::DeviceName& name) const {
   return foreign_.contains(name.subtype);
 }
@@ -62,7 +71,10 @@ void DeviceManager::handle(kernel::Event event) {
     log::debug(event.device.lun(), "left to another daemon: foreign_subtypes has \"{}\"",
                event.device.subtype);
     event.reply.leave_to_another_daemon();
-  } else if (std::holds_alternative<kernel::DeviceAdded>(event.what)) {
+    return;
+  }
+  event.reply = counted(std::move(event.reply));
+  if (std::holds_alternative<kernel::DeviceAdded>(event.what)) {
     added(std::move(event));
   } else if (std::holds_alternative<kernel::DeviceRemoved>(event.what)) {
     removed(std::move(event));
@@ -125,6 +137,14 @@ void DeviceManager::reconfigured(kernel::Event event) {
 }
 
 Result<void> DeviceManager::rescan() {
+  return look_around().map([this](const std::vector<kernel::FoundDevice>& unknown) {
+    for (const kernel::FoundDevice& found : unknown) {
+      adopt(found);
+    }
+  });
+}
+
+Result<std::vector<kernel::FoundDevice>> DeviceManager::look_around() {
   auto found = kernel_.scan();
   if (!found) {
     return tl::unexpected(std::move(found.error()));
@@ -144,19 +164,44 @@ Result<void> DeviceManager::rescan() {
     log::warning(find(minor)->name.lun(), "has gone without a word from the kernel");
     retire(minor, {});
   }
+  std::vector<kernel::FoundDevice> unknown;
   for (const auto& [minor, name] : there) {
-    if (shutting_down_ || find(minor) != nullptr || is_foreign(*name)) {
-      continue;
+    const Entry* known = find(minor);
+    if (known != nullptr ? awaits_event(*known) : !is_foreign(*name)) {
+      unknown.push_back({*name, minor});
     }
-    if (!has_handler_(name->subtype)) {
-      log::warning(name->lun(), "left alone: no handler \"{}\" is loaded", name->subtype);
-      continue;
-    }
-    Entry& entry = create(*name, minor);
-    entry.may_be_new = true;
-    entry.lun->adopt();
   }
-  return {};
+  return unknown;
+}
+
+void DeviceManager::adopt(const kernel::FoundDevice& found) {
+  if (shutting_down_ || find(found.minor) != nullptr) {
+    return;
+  }
+  if (!has_handler_(found.device.subtype)) {
+    log::warning(found.device.lun(), "left alone: no handler \"{}\" is loaded",
+                 found.device.subtype);
+    return;
+  }
+  Entry& entry = create(found.device, found.minor);
+  entry.may_be_new = true;
+  entry.lun->adopt();
+}
+
+void DeviceManager::add_unheard(const kernel::FoundDevice& found, uint32_t device_id,
+                                const std::function<kernel::Reply(uint32_t)>& reply_to) {
+  if (const Entry* known = find(found.minor);
+      known != nullptr && !(awaits_event(*known) && same_lun(known->name, found.device))) {
+    return;
+  }
+  log::warning(found.device.lun(), "word of it was lost; added all the same");
+  added(
+      {found.device, found.minor, device_id, kernel::DeviceAdded{}, counted(reply_to(device_id))});
+  if (Entry* entry = find(found.minor)) {
+    // Should the event come yet, it means this one.
+    entry->may_be_new = true;
+    entry->unheard = true;
+  }
 }
 
 void DeviceManager::state_changed(Id id, device::State state) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -42,9 +44,22 @@ class DeviceManager {
   void handle(kernel::Event event);
 
   // Looks at what devices there are: adopts those that are new and gives up those that have gone.
-  // At start-up, and when events were lost. Events that are there already must have been handled
-  // before.
+  // At start-up. Events that are there already must have been handled before.
   Result<void> rescan();
+
+  // The same in pieces, for LostEvents, which knows more of a device than a scan shows. Gives up
+  // LUNs that have gone, and returns those devices whose ADDED event may have been lost: that no
+  // LUN stands for, or one that had to be adopted without and isn't served yet.
+  Result<std::vector<kernel::FoundDevice>> look_around();
+  // A configured device; nothing, where a LUN stands for it by now.
+  void adopt(const kernel::FoundDevice& found);
+  // A device that is only being added, whose ADDED event doesn't come; nothing, where it came after
+  // all. `reply_to` makes the answer.
+  void add_unheard(const kernel::FoundDevice& found, uint32_t device_id,
+                   const std::function<kernel::Reply(uint32_t device_id)>& reply_to);
+
+  // Events that were handled and aren't answered yet.
+  [[nodiscard]] size_t owed() const { return owed_->load(); }
 
   // Ends all LUNs side by side, and calls `done` on the main thread when none is left (at once, if
   // there is none). Events are still to be handled meanwhile: new devices are refused, removals are
@@ -65,11 +80,18 @@ class DeviceManager {
     // Adopted, and its ADDED event did not come: either it was there long before us, or the scan
     // was faster than the event of a device that is being added just now.
     bool may_be_new = false;
+    bool unheard = false;  // add_unheard() was called: a second answer would be one too many
     // That event, when it came before it was known whether the adoption works out.
     std::optional<kernel::Reply> waiting;
     device::State state = device::State::kOpening;
   };
 
+  // The same answer, counted as owed until it is sent.
+  [[nodiscard]] kernel::Reply counted(kernel::Reply reply) const;
+  // Might its ADDED event still come, or have been lost?
+  [[nodiscard]] static bool awaits_event(const Entry& entry) {
+    return entry.may_be_new && !entry.unheard && entry.state != device::State::kRunning;
+  }
   [[nodiscard]] bool is_foreign(const kernel::DeviceName& name) const;
   Entry* find(uint32_t minor);
   Entry& create(const kernel::DeviceName& name, uint32_t minor);
@@ -88,6 +110,8 @@ class DeviceManager {
   bool shutting_down_ = false;
   std::function<void()> done_;
 
+  // Answers are sent on any thread, and may outlive us.
+  std::shared_ptr<std::atomic<size_t>> owed_ = std::make_shared<std::atomic<size_t>>(0);
   Id next_id_ = 1;
   std::map<Id, Entry> entries_;
   // Which one the kernel means by a minor. One that was told to go isn't here any more: the kernel

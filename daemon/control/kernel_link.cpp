@@ -13,6 +13,9 @@ class NetlinkStream final : public EventStream {
   Result<kernel::Netlink::Dispatched> dispatch(const kernel::EventHandler& handler) override {
     return netlink_->dispatch(handler);
   }
+  kernel::Reply reply_to_lost_added(uint32_t device_id) override {
+    return netlink_->reply_to_lost_added(device_id);
+  }
 
  private:
   std::unique_ptr<kernel::Netlink> netlink_;
@@ -21,13 +24,16 @@ class NetlinkStream final : public EventStream {
 }  // namespace
 
 KernelLink link_to(kernel::KernelPort& kernel) {
-  return {kernel, []() -> Result<std::unique_ptr<EventStream>> {
-            auto netlink = kernel::join_kernel({});
-            if (!netlink) {
-              return tl::unexpected(std::move(netlink.error()));
-            }
-            return std::make_unique<NetlinkStream>(std::move(*netlink));
-          }};
+  return {
+      kernel,
+      []() -> Result<std::unique_ptr<EventStream>> {
+        auto netlink = kernel::join_kernel({});
+        if (!netlink) {
+          return tl::unexpected(std::move(netlink.error()));
+        }
+        return std::make_unique<NetlinkStream>(std::move(*netlink));
+      },
+      [](const std::function<bool()>& only_lost) { return kernel::free_waiters({}, only_lost); }};
 }
 
 }  // namespace tcmud::control

@@ -15,6 +15,8 @@ class EventStream {
   virtual ~EventStream() = default;
   [[nodiscard]] virtual int fd() const = 0;
   virtual Result<kernel::Netlink::Dispatched> dispatch(const kernel::EventHandler& handler) = 0;
+  // The answer to an ADDED event that was lost; see kernel::Netlink.
+  [[nodiscard]] virtual kernel::Reply reply_to_lost_added(uint32_t device_id) = 0;
 };
 
 // All that the daemon needs of the kernel; tests have one of their own.
@@ -22,6 +24,8 @@ struct KernelLink {
   kernel::KernelPort& port;
   // Loads the module and joins its events; see kernel::join_kernel.
   std::function<Result<std::unique_ptr<EventStream>>()> join;
+  // See kernel::free_waiters.
+  std::function<Result<bool>(const std::function<bool()>& only_lost)> free_waiters;
 };
 
 // The running kernel.

@@ -12,8 +12,8 @@ namespace tcmud::device {
 //
 // Learns from its own tries: while every second one finds work it goes on, since a sleep also slows
 // the other side down, and the next command comes later for it. At a score of zero there is only a
-// probe now and then, ever rarer. So an idle LUN costs nothing, a busy one is found out within a few
-// commands, and a machine short of CPUs (a try that was interrupted) is left alone for a while.
+// probe now and then, ever rarer. So an idle LUN costs nothing, a busy one is found out within a
+// few commands, and a machine short of CPUs (a try that was interrupted) is left alone for a while.
 // Pure: one thread, no clock of its own.
 class Poller {
  public:

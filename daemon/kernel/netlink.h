@@ -51,9 +51,10 @@ class Netlink {
   Result<Dispatched> dispatch(const EventHandler& handler);
 
   // After kLost, for a device that a scan shows and no event did: the answer that its enabling
-  // still waits for, if it does. `device_id` is in the device's attribute statistics/scsi_dev/indx.
-  // Whoever else waits (for a lost removal or reconfiguration) can't be seen; free_waiters() lets
-  // them go. Any thread.
+  // still waits for. `device_id` is in the device's attribute statistics/scsi_dev/indx. Never for a
+  // device whose attribute enable is 1: should another event of its be waited for, this answer
+  // would be of the wrong type, and the kernel would wait for ever. Whoever else waits (for a lost
+  // removal or reconfiguration) can't be seen; free_waiters() lets them go. Any thread.
   [[nodiscard]] Reply reply_to_lost_added(uint32_t device_id);
 
   // Tells the kernel to wait for our answers to events, from now on and for devices yet to be

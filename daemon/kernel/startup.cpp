@@ -25,6 +25,13 @@ bool set_or_log(const KernelPaths& paths, std::string_view parameter) {
   return false;
 }
 
+Result<void> unblock(const KernelPaths& paths) {
+  return write_module_parameter(paths, "block_netlink", "0").map_error([](Error error) {
+    error.message = "can't let the kernel's events through again: " + error.message;
+    return error;
+  });
+}
+
 }  // namespace
 
 Result<void> with_events_blocked(const KernelPaths& paths,
@@ -37,17 +44,22 @@ Result<void> with_events_blocked(const KernelPaths& paths,
   }
   auto joined = join();
   if (blocked) {
-    const auto unblocked = write_module_parameter(paths, "block_netlink", "0");
-    if (!unblocked) {
-      return fail(unblocked.error().code, "can't let the kernel's events through again: {}",
-                  unblocked.error().message);
+    if (auto unblocked = unblock(paths); !unblocked) {
+      return unblocked;
     }
   }
   return joined;
 }
 
-Result<void> free_waiters(const KernelPaths& paths) {
-  return with_events_blocked(paths, [] { return Result<void>(); });
+Result<bool> free_waiters(const KernelPaths& paths, const std::function<bool()>& only_lost) {
+  if (!set_or_log(paths, "block_netlink")) {
+    return true;
+  }
+  const bool free = only_lost();
+  if (free) {
+    set_or_log(paths, "reset_netlink");
+  }
+  return unblock(paths).map([free] { return free; });
 }
 
 Result<std::unique_ptr<Netlink>> join_kernel(const KernelPaths& paths) {

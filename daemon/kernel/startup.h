@@ -26,8 +26,12 @@ Result<std::unique_ptr<Netlink>> join_kernel(const KernelPaths& paths);
 Result<void> with_events_blocked(const KernelPaths& paths,
                                  const std::function<Result<void>()>& join);
 
-// Frees with EINTR whoever waits for an answer to an event: for events that were lost, once all
-// that could be answered is.
-Result<void> free_waiters(const KernelPaths& paths);
+// Frees with EINTR whoever waits for an answer to an event, which is right only for events that
+// were lost. `only_lost` is asked while no new event can come: do those alone wait, because all
+// others have been answered? If not, nobody is freed, and the result is false. Meanwhile who would
+// cause an event gets EAGAIN. Blocks shortly.
+//
+// True without the parameters, too: nobody can be freed, so that there is nothing left to do.
+Result<bool> free_waiters(const KernelPaths& paths, const std::function<bool()>& only_lost);
 
 }  // namespace tcmud::kernel

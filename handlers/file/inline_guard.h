@@ -31,8 +31,8 @@ namespace tcmud::file {
 // READ. So slow means that a tick fell into the call: a call that sleeps for a millisecond is seen
 // with a fair chance, one that sleeps for ten always. A quick call that happened to meet a tick, or
 // whose CPU was given to somebody else (which io_uring would make no better), must not count. To
-// tell them apart costs two system calls, so it is done only for a number of calls after a slow one.
-// The LUN's loop alone.
+// tell them apart costs two system calls, so it is done only for a number of calls after a slow
+// one. The LUN's loop alone.
 class InlineGuard {
  public:
   static constexpr uint64_t kSlowNs = 500'000;

@@ -11,8 +11,8 @@
 namespace tcmud::file {
 namespace {
 
-// One buffer needs no list, which the kernel would have to copy in and check: a twentieth of a small
-// READ from memory.
+// One buffer needs no list, which the kernel would have to copy in and check: a twentieth of a
+// small READ from memory.
 bool one_plain(int count, int flags) {
   return count == 1 && flags == 0;
 }

@@ -172,8 +172,8 @@ lun_create() {
     rmdir "$folder" "${folder%/*}"
     return 1
   fi
-  # After enable, as rtslib does it.
-  printf 'c0ffee00-0000-4000-8000-%012x' "$index" >"$folder/wwn/vpd_unit_serial"
+  # After enable, as rtslib does it. A LUN's NAA designator has the first 25 digits: what differs must be among them.
+  printf '%08x-c0ff-4ee0-8000-000000000000' "$index" >"$folder/wwn/vpd_unit_serial"
 }
 
 # lun_remove NAME: must not be attached to anything any more.

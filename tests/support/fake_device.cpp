@@ -28,6 +28,7 @@ FakeDevice::FakeDevice(const DeviceSpec& spec, uint32_t minor, uint32_t device_i
       ring_(region_, spec.ring, *this, *violations_),
       attributes_(initial_attributes(spec)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  attributes_["statistics/scsi_dev/indx"] = std::to_string(device_id);
   if (!wake_.valid()) {
     throw std::system_error(errno, std::generic_category(), "eventfd of a fake device");
   }

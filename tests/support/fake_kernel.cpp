@@ -145,12 +145,20 @@ EventReply FakeKernel::send(const std::shared_ptr<FakeDevice>& device,
   state->violations = violations_;
   state->what = fmt::format("{}: {}", device->uio_name(), kNames[what.index()]);
   state->effect = std::move(effect);
+  state->device_id = device->device_id();
+  state->is_added = std::holds_alternative<kernel::DeviceAdded>(what);
   auto sender = [state](int status) { state->reply(status); };
   kernel::Event event{device->device_name(), device->minor(), device->device_id(), std::move(what),
                       kernel::Reply(std::move(sender))};
   EventSink sink;
   {
     const std::lock_guard lock(mutex_);
+    waiters_.push_back(state);
+    if (losing_) {
+      state->lost = true;
+      event.reply.leave_to_another_daemon();  // to nobody
+      return EventReply(std::move(state));
+    }
     sink = sink_;
     if (!sink) {
       events_.push_back(std::move(event));
@@ -176,6 +184,50 @@ std::optional<kernel::Event> FakeKernel::next_event(std::chrono::milliseconds li
   kernel::Event event = std::move(events_.front());
   events_.pop_front();
   return event;
+}
+
+void FakeKernel::lose_events(bool lose) {
+  const std::lock_guard lock(mutex_);
+  losing_ = lose;
+}
+
+kernel::Reply FakeKernel::reply_to_lost_added(uint32_t device_id) {
+  return kernel::Reply([this, device_id](int status) {
+    for (const auto& waiter : waiting()) {
+      if (waiter->device_id != device_id) {
+        continue;
+      }
+      if (!waiter->is_added) {
+        violations_->record(Violation::kBadReply, waiter->what + ": answered as if it were ADDED");
+        return;
+      }
+      waiter->reply(status);
+      return;
+    }
+  });
+}
+
+bool FakeKernel::free_waiters(const std::function<bool()>& only_lost) {
+  if (!only_lost()) {
+    return false;
+  }
+  for (const auto& waiter : waiting()) {
+    if (!waiter->lost) {
+      violations_->record(Violation::kFreedWhileOwed,
+                          waiter->what + ": freed while the daemon owed the answer");
+    }
+    waiter->reply(-EINTR);
+  }
+  return true;
+}
+
+std::vector<std::shared_ptr<EventReply::State>> FakeKernel::waiting() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(waiters_, [](const auto& waiter) {
+    const std::lock_guard state_lock(waiter->mutex);
+    return waiter->effect == nullptr;
+  });
+  return waiters_;
 }
 
 Result<std::vector<kernel::FoundDevice>> FakeKernel::scan() {

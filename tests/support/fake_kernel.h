@@ -39,7 +39,10 @@ class EventReply {
     std::optional<int> status;
     std::shared_ptr<Violations> violations;
     std::string what;
-    std::function<void(int status)> effect;  // on the kernel's side
+    std::function<void(int status)> effect;  // on the kernel's side; none: nobody waits any more
+    uint32_t device_id = 0;
+    bool is_added = false;
+    bool lost = false;  // the daemon never heard of it
 
     void reply(int reply_status);
   };
@@ -83,6 +86,16 @@ class FakeKernel final : public kernel::KernelPort {
   std::optional<kernel::Event> next_event(
       std::chrono::milliseconds limit = std::chrono::seconds(20));
 
+  // From now on the receive buffer is full: events are lost, and who caused them waits all the
+  // same.
+  void lose_events(bool lose);
+  // ADDED_DONE for a device, as for an event that was heard. Nothing, if nobody waits for an answer
+  // about that device; a violation if it is one of another type: the kernel then waits for ever.
+  [[nodiscard]] kernel::Reply reply_to_lost_added(uint32_t device_id);
+  // As kernel::free_waiters: EINTR for all who wait, if `only_lost` agrees. Freeing one whose event
+  // was heard is a violation.
+  bool free_waiters(const std::function<bool()>& only_lost);
+
   // ---- KernelPort.
   Result<std::vector<kernel::FoundDevice>> scan() override;
   Result<kernel::UioPort> open_uio(uint32_t minor) override;
@@ -97,6 +110,7 @@ class FakeKernel final : public kernel::KernelPort {
   std::shared_ptr<FakeDevice> make_device(const DeviceSpec& spec, FakeDevice::State state);
   std::shared_ptr<FakeDevice> find(const kernel::DeviceName& name);
   void forget(const FakeDevice* device);
+  std::vector<std::shared_ptr<EventReply::State>> waiting();
   EventReply send(const std::shared_ptr<FakeDevice>& device, decltype(kernel::Event::what) what,
                   std::function<void(int status)> effect);
 
@@ -105,6 +119,8 @@ class FakeKernel final : public kernel::KernelPort {
   std::condition_variable event_came_;
   std::vector<std::shared_ptr<FakeDevice>> devices_;
   std::deque<kernel::Event> events_;
+  std::vector<std::shared_ptr<EventReply::State>> waiters_;  // the answered ones too
+  bool losing_ = false;
   EventSink sink_;
   uint32_t next_device_id_ = 1;
 };

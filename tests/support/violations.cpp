@@ -37,6 +37,8 @@ const char* name(Violation what) {
       return "reply twice";
     case Violation::kBadReply:
       return "bad reply";
+    case Violation::kFreedWhileOwed:
+      return "freed while owed";
     case Violation::kReplyWhileOpen:
       return "reply while open";
     case Violation::kLockedDirectory:

@@ -28,6 +28,8 @@ enum class Violation {
   kUnwrittenData,    // GOOD for a command whose data-in was not wholly written (checked on request)
   kReplyTwice,       // a netlink event was replied to twice
   kBadReply,         // a netlink reply with a positive status
+  kFreedWhileOwed,   // waiters were freed, and with them that of an event that the daemon was
+                     // working on
   kReplyWhileOpen,   // ADDED was refused while the UIO node was still open: the mailbox goes with
                      // the reply
   kLockedDirectory,  // configfs was touched while the kernel holds the device's directory for a

@@ -25,6 +25,17 @@ ends_with() {
   [[ $status -eq $wanted ]] || fail "$* ended with status $status, not $wanted: $output"
 }
 
+# refuses_field BYTE CDB...: 05/24/00 that points to the byte of the CDB; that is, what the disk says, whatever status a tool
+# makes of it.
+refuses_field() {
+  local byte=$1 output line
+  shift
+  output=$(sg_raw -r 512 "$sg" "$@" 2>&1) && fail "$* was taken: $output"
+  for line in 'sense key: illegal request' 'additional sense: invalid field in cdb' "error in command: byte $byte\\b"; do
+    grep -Eiq "$line" <<<"$output" || fail "$*: instead of 05/24/00 at byte $byte: $output"
+  done
+}
+
 set_up() {
   image=$(disk_folder)/scsi.img
   bytes=$(make_image "$image" 64M)
@@ -69,7 +80,8 @@ capacity_and_limits() {
   output_has 'Maximum unmap LBA count: (-1|[1-9])' sg_vpd -p 0xb0 "$sg"
   output_has 'rotation rate' sg_vpd -p 0xb1 "$sg"
   output_has 'Unmap command supported \(LBPU\): 1' sg_vpd -p 0xb2 "$sg"
-  ends_with 5 sg_vpd -p 0xbf "$sg"
+  # A page that is not there. Not with sg_vpd, which refuses by itself what page 00h does not list.
+  refuses_field 2 12 01 bf 00 ff 00
   tear_down
 }
 
@@ -139,10 +151,46 @@ unmap_and_write_same() {
   tear_down
 }
 
+# flushes: how often the disk below the image was told to empty its cache.
+flushes() { awk '{ print $16 }' /sys/block/vda/stat; }
+
+# write_block LBA FLAGS: WRITE(10) of one block; FLAGS is byte 1 of the CDB, in hex.
+write_block() {
+  head -c 512 /dev/urandom >"$LIO_STATE/block"
+  output_has '' sg_raw -s 512 -i "$LIO_STATE/block" "$sg" 2a "$2" 00 00 00 "$(printf %02x "$1")" 00 00 01 00
+}
+
+# What was asked to be durable has reached the disk below, every time; the odd flush is the file system's own.
+fua_and_synchronize_cache_reach_the_disk_below() {
+  local before plain fua sync lba rounds=20
+  set_up
+  [[ $(cat /sys/block/vda/queue/write_cache) == 'write back' ]] || fail "the disk below has no cache: this tests nothing"
+  # Its journal is emptied every five seconds otherwise, with a flush.
+  mount -o remount,commit=600 "$(disk_folder)"
+  before=$(flushes)
+  for ((lba = 0; lba < rounds; lba++)); do write_block "$lba" 00; done
+  plain=$(($(flushes) - before))
+  before=$(flushes)
+  for ((lba = 0; lba < rounds; lba++)); do write_block "$lba" 08; done
+  fua=$(($(flushes) - before))
+  before=$(flushes)
+  for ((lba = 0; lba < rounds; lba++)); do
+    write_block "$lba" 00
+    output_has '' sg_sync "$sg"
+  done
+  sync=$(($(flushes) - before))
+  printf '  %d writes: %d flushes; with FUA %d; with SYNCHRONIZE CACHE %d\n' "$rounds" "$plain" "$fua" "$sync"
+  [[ $plain -lt $rounds ]] || fail "writes that need not be durable are flushed: nothing can be told from the count"
+  [[ $fua -ge $rounds ]] || fail "only $fua of $rounds writes with FUA were flushed"
+  [[ $sync -ge $rounds ]] || fail "only $sync of $rounds SYNCHRONIZE CACHE commands were passed on"
+  tear_down
+}
+
 run_case identity
 run_case capacity_and_limits
 run_case mode_pages
 run_case state
 run_case commands_we_do_not_have_are_illegal_requests
 run_case unmap_and_write_same
+run_case fua_and_synchronize_cache_reach_the_disk_below
 finish_cases

@@ -142,6 +142,9 @@ class FakeEvents final : public EventStream {
     return lost_.exchange(false) ? kernel::Netlink::Dispatched::kLost
                                  : kernel::Netlink::Dispatched::kAll;
   }
+  kernel::Reply reply_to_lost_added(uint32_t device_id) override {
+    return kernel_.reply_to_lost_added(device_id);
+  }
   // The receive buffer ran over.
   void lose() {
     lost_ = true;
@@ -209,12 +212,17 @@ class DaemonTest : public testing::Test {
     options.log_dir = directory_.path() / "log";
     options.handler_path = handlers_;
     thread_ = std::thread([this, options] {
-      KernelLink link{kernel_, [this]() -> Result<std::unique_ptr<EventStream>> {
+      KernelLink link{kernel_,
+                      [this]() -> Result<std::unique_ptr<EventStream>> {
                         auto events = std::make_unique<FakeEvents>(kernel_);
                         events_ = events.get();
                         return events;
+                      },
+                      [this](const std::function<bool()>& only_lost) -> Result<bool> {
+                        return kernel_.free_waiters(only_lost);
                       }};
-      Daemon daemon(options, std::move(link), {10ms, 20ms, 1000ms, 1000ms});
+      Daemon daemon(options, std::move(link), {10ms, 20ms, 1000ms, 1000ms},
+                    {20ms, 1000ms, 5ms, 20s});
       status_ = daemon.run();
     });
     ASSERT_TRUE(eventually([this] { return supervisor_.heard("READY=1"); })) << log();
@@ -301,6 +309,36 @@ TEST_F(DaemonTest, after_lost_events_it_looks_for_itself) {
   EXPECT_EQ(stop(), 0);
 }
 
+TEST_F(DaemonTest, whose_event_was_lost_gets_an_answer_all_the_same) {
+  start();
+  auto resized = kernel_.add_device(spec("resized"));
+  auto removed = kernel_.add_device(spec("removed"));
+  ASSERT_EQ(resized.reply.wait(), 0);
+  ASSERT_EQ(removed.reply.wait(), 0);
+  kernel_.lose_events(true);
+  std::vector<test::FakeKernel::Added> added;
+  for (int i = 0; i < 10; ++i) {
+    added.push_back(kernel_.add_device(spec("new" + std::to_string(i))));
+  }
+  auto refused = kernel_.add_device(spec("refused", "nosuch/x"));
+  const auto resize = kernel_.reconfigure(resized.device, kernel::SizeChange{1 << 20});
+  const auto removal = kernel_.remove_device(removed.device);
+  kernel_.lose_events(false);
+  events_->lose();
+  for (auto& [device, reply] : added) {
+    EXPECT_EQ(reply.wait(), 0);
+    EXPECT_TRUE(device->is_open());
+    EXPECT_EQ(kernel_.remove_device(device).wait(), 0);
+  }
+  EXPECT_EQ(refused.reply.wait(), -ENOENT);
+  EXPECT_EQ(resize.wait(), -EINTR);
+  EXPECT_EQ(removal.wait(), -EINTR);
+  EXPECT_TRUE(logs("user_0/removed: removed"));
+  EXPECT_EQ(kernel_.reconfigure(resized.device, kernel::SizeChange{1 << 20}).wait(), 0);
+  EXPECT_TRUE(logs("made good for"));
+  EXPECT_EQ(stop(), 0);
+}
+
 TEST_F(DaemonTest, the_watchdog_is_fed) {
   ::setenv("WATCHDOG_USEC", "40000", 1);
   start();
@@ -376,9 +414,10 @@ TEST_F(DaemonTest, a_kernel_that_cant_be_joined_ends_it_with_a_message) {
   options.lock_file = directory_.path() / "lock";
   options.log_dir = directory_.path() / "log";
   options.handler_path = handlers_;
-  KernelLink link{kernel_, []() -> Result<std::unique_ptr<EventStream>> {
-                    return fail(ENOENT, "no such module");
-                  }};
+  KernelLink link{
+      kernel_,
+      []() -> Result<std::unique_ptr<EventStream>> { return fail(ENOENT, "no such module"); },
+      nullptr};
   EXPECT_EQ(Daemon(options, link).run(), 1);
   EXPECT_THAT(log(), HasSubstr("[CRITICAL] no such module"));
 }

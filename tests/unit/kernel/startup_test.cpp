@@ -71,5 +71,30 @@ TEST_F(StartupTest, EventsThatStayBlockedAreAnError) {
   EXPECT_NE(joined.error().message.find("events"), std::string::npos);
 }
 
+TEST_F(StartupTest, WaitersForLostEventsAreFreedWhileEventsAreBlocked) {
+  sysfs.write(kBlock, "");
+  sysfs.write(kReset, "");
+  const auto freed = free_waiters(paths, [&] {
+    EXPECT_EQ(sysfs.read(kBlock), "1");
+    EXPECT_EQ(sysfs.read(kReset), "");
+    return true;
+  });
+  EXPECT_TRUE(freed.value());
+  EXPECT_EQ(sysfs.read(kReset), "1");
+  EXPECT_EQ(sysfs.read(kBlock)[0], '0');
+}
+
+TEST_F(StartupTest, NobodyIsFreedWhoWaitsForAnAnswerOfOurs) {
+  sysfs.write(kBlock, "");
+  sysfs.write(kReset, "");
+  EXPECT_FALSE(free_waiters(paths, [] { return false; }).value());
+  EXPECT_EQ(sysfs.read(kReset), "");
+  EXPECT_EQ(sysfs.read(kBlock)[0], '0');
+}
+
+TEST_F(StartupTest, WhereNobodyCanBeFreedNothingIsLeftToDo) {
+  EXPECT_TRUE(free_waiters(paths, [] { return false; }).value());
+}
+
 }  // namespace
 }  // namespace tcmud::kernel

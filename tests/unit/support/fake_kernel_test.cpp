@@ -130,6 +130,52 @@ TEST_F(FakeKernelTest, AReconfiguredAttributeChangesWithTheReplyAlone) {
   EXPECT_EQ(size(), "2097152");
 }
 
+TEST_F(FakeKernelTest, WhoCausedALostEventWaitsForItsAnswer) {
+  kernel_.lose_events(true);
+  auto [device, reply] = kernel_.add_device();
+  EXPECT_FALSE(kernel_.next_event(0s));
+  EXPECT_FALSE(reply.replied());
+  EXPECT_EQ(kernel_.read_attribute(device->device_name(), "statistics/scsi_dev/indx").value(),
+            std::to_string(device->device_id()));
+  kernel_.reply_to_lost_added(device->device_id()).send(0);
+  EXPECT_EQ(reply.wait(), 0);
+  kernel_.reply_to_lost_added(device->device_id()).send(0);  // nobody waits: that is no harm
+  EXPECT_EQ(kernel_.violations().count(), 0U);
+}
+
+TEST_F(FakeKernelTest, AnsweringAnotherEventAsIfItWereAddedIsAViolation) {
+  auto device = kernel_.create_device();
+  kernel_.lose_events(true);
+  auto reply = kernel_.reconfigure(device, kernel::SizeChange{1 << 20});
+  kernel_.reply_to_lost_added(device->device_id()).send(0);
+  EXPECT_FALSE(reply.replied());
+  EXPECT_EQ(kernel_.violations().all(), std::vector{Violation::kBadReply});
+}
+
+TEST_F(FakeKernelTest, WhoWaitsForTheAnswerToALostEventCanBeFreed) {
+  auto device = kernel_.create_device({.name = "a", .bytes = 1 << 20});
+  auto other = kernel_.create_device({.name = "b"});
+  kernel_.lose_events(true);
+  auto resize = kernel_.reconfigure(device, kernel::SizeChange{2 << 20});
+  auto removal = kernel_.remove_device(other);
+  EXPECT_FALSE(kernel_.free_waiters([] { return false; }));
+  EXPECT_FALSE(resize.replied());
+  EXPECT_TRUE(kernel_.free_waiters([] { return true; }));
+  EXPECT_EQ(resize.wait(), -EINTR);
+  EXPECT_EQ(removal.wait(), -EINTR);
+  EXPECT_EQ(kernel_.read_attribute(device->device_name(), "attrib/dev_size").value(), "1048576");
+  EXPECT_EQ(kernel_.scan().value().size(), 1U);
+  EXPECT_EQ(kernel_.violations().count(), 0U);
+}
+
+TEST_F(FakeKernelTest, FreeingWhomTheDaemonOwesAnAnswerIsAViolation) {
+  auto device = kernel_.create_device();
+  auto resize = kernel_.reconfigure(device, kernel::SizeChange{1 << 20});
+  kernel_.free_waiters([] { return true; });
+  EXPECT_EQ(resize.wait(), -EINTR);
+  EXPECT_EQ(kernel_.violations().all(), std::vector{Violation::kFreedWhileOwed});
+}
+
 TEST_F(FakeKernelTest, EventsGoToTheSinkWhereThereIsOne) {
   std::vector<std::string> seen;
   kernel_.set_event_sink([&](Event event) {
