@@ -63,7 +63,7 @@ class AsyncRunner final : public Runner {
       if (loop_.finished()) {
         break;
       }
-      if (!poll_for_work(poller_, [this] { return loop_.poll(); })) {
+      if (!poll_for_work(poller_, loop_.last_bytes(), [this] { return loop_.poll(); })) {
         sleep();
       }
     }

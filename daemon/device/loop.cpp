@@ -234,6 +234,7 @@ void Loop::answer(Slot& slot) {
     owner_.ring_broken(ring_.broken_reason());
   }
   unkicked_bytes_ += slot.answer_length == kNoDataIn ? 0 : slot.data_length;
+  last_bytes_ = slot.data_length;
   ++unkicked_;
   slab_.give_back(&slot);
   if (kick_policy_.due(unkicked_, unkicked_bytes_)) {

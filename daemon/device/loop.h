@@ -85,6 +85,8 @@ class Loop final : plugin::CompletionSink {
   [[nodiscard]] bool finished() const {
     return stopping_.load(std::memory_order_relaxed) && slab_.in_use() == 0;
   }
+  // Bytes of data of the command that was answered last.
+  [[nodiscard]] uint64_t last_bytes() const { return last_bytes_; }
   // Answers that the kernel was not told of yet.
   [[nodiscard]] bool has_unkicked() const { return unkicked_ > 0; }
 
@@ -131,6 +133,7 @@ class Loop final : plugin::CompletionSink {
   KickPolicy kick_policy_;
   uint32_t unkicked_ = 0;  // answers since the last kick
   uint64_t unkicked_bytes_ = 0;
+  uint64_t last_bytes_ = 0;
   bool broken_told_ = false;
   bool gone_told_ = false;
 

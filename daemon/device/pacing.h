@@ -19,19 +19,16 @@ class Poller {
  public:
   explicit Poller(uint32_t limit_ns) : limit_ns_(limit_ns) {}
 
-  // The loop has nothing to do: how long may it look (ns)? 0: go to sleep.
-  [[nodiscard]] uint32_t budget() {
-    if (limit_ns_ == 0) {
-      return 0;
-    }
-    if (score_ > 0) {
-      return limit_ns_;
-    }
-    if (++sleeps_ < probe_after_) {
+  // The loop has nothing to do: how long may it look (ns)? 0: go to sleep. The limit is meant for
+  // small commands; where the last one had more `bytes` of data, the other side has those to copy
+  // before it can go on.
+  [[nodiscard]] uint32_t budget(uint64_t bytes) {
+    if (limit_ns_ == 0 || (score_ == 0 && ++sleeps_ < probe_after_)) {
       return 0;
     }
     sleeps_ = 0;
-    return limit_ns_;
+    return limit_ns_ +
+           static_cast<uint32_t>(std::min<uint64_t>(bytes / kBytesPerNs, limit_ns_ * 2));
   }
 
   void found_work() {
@@ -51,6 +48,7 @@ class Poller {
 
  private:
   static constexpr int kMaxScore = 5;
+  static constexpr uint64_t kBytesPerNs = 6;  // what a CPU copies from another one's cache
   static constexpr uint32_t kFirstProbe = 4, kRarestProbe = 256;
 
   uint32_t limit_ns_;

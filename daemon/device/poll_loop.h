@@ -16,17 +16,18 @@ inline void cpu_relax() {
 #endif
 }
 
-// Looks for work until there is some or the poller's budget is used up. True: there is. `look` is
+// Looks for work until there is some or the poller's budget is used up; `last_bytes` is what the
+// last command carried. True: there is. `look` is
 // cheap and has no side effect but finding work.
 template <class Look>
-bool poll_for_work(Poller& poller, Look&& look) {
+bool poll_for_work(Poller& poller, uint64_t last_bytes, Look&& look) {
   // Looks between two readings of the clock: some hundred ns together, so that the clock costs
   // little.
   constexpr int kLooks = 8;
   // A reading that took this long was interrupted: no sequence of ours takes more than a few µs.
   constexpr uint64_t kInterruption = 200'000;
 
-  const uint32_t budget = poller.budget();
+  const uint32_t budget = poller.budget(last_bytes);
   if (budget == 0) {
     return false;
   }

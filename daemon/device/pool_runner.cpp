@@ -126,7 +126,7 @@ class PoolRunner final : public Runner {
       if (loop_.finished()) {
         done_.store(true, std::memory_order_relaxed);
       } else {
-        did = poll_for_work(poller_, [this] { return loop_.poll(); });
+        did = poll_for_work(poller_, loop_.last_bytes(), [this] { return loop_.poll(); });
       }
     }
     const bool leaves_work = slot != nullptr && (loop_.has_work() || loop_.has_unkicked());

@@ -8,24 +8,32 @@ namespace {
 
 TEST(Poller, LooksAllTheTimeWhileThatFindsWork) {
   Poller poller(50'000);
-  while (poller.budget() == 0) {
+  while (poller.budget(4096) == 0) {
   }
   poller.found_work();
   for (int i = 0; i < 100; ++i) {
-    EXPECT_EQ(poller.budget(), 50'000U);
+    EXPECT_EQ(poller.budget(0), 50'000U);
     poller.found_work();
   }
 }
 
+TEST(Poller, LooksLongerWhereTheOtherSideHasMuchToCopyButNotMuchLonger) {
+  Poller poller(50'000);
+  poller.found_work();
+  EXPECT_LT(poller.budget(4096), 52'000U);
+  EXPECT_GT(poller.budget(512 << 10), 100'000U);
+  EXPECT_EQ(poller.budget(UINT64_MAX), 150'000U);
+}
+
 TEST(Poller, StopsSoonWhenTheCommandsStop) {
   Poller poller(50'000);
-  while (poller.budget() == 0) {
+  while (poller.budget(4096) == 0) {
   }
   for (int i = 0; i < 1000; ++i) {
     poller.found_work();
   }
   int looks = 0;
-  while (poller.budget() > 0) {
+  while (poller.budget(4096) > 0) {
     poller.found_nothing();
     ++looks;
   }
@@ -36,7 +44,7 @@ TEST(Poller, ProbesEverMoreRarelyWhereLookingFindsNothing) {
   Poller poller(50'000);
   int looks = 0;
   for (int i = 0; i < 100'000; ++i) {
-    if (poller.budget() > 0) {
+    if (poller.budget(4096) > 0) {
       ++looks;
       poller.found_nothing();
     }
@@ -48,7 +56,7 @@ TEST(Poller, ProbesEverMoreRarelyWhereLookingFindsNothing) {
 TEST(Poller, ABusyRingIsFoundOutWithinFewSleeps) {
   Poller poller(50'000);
   int sleeps = 0;
-  while (poller.budget() == 0) {
+  while (poller.budget(4096) == 0) {
     ++sleeps;
   }
   EXPECT_LT(sleeps, 8);
@@ -61,7 +69,7 @@ TEST(Poller, AnInterruptionSwitchesItOffForAWhile) {
   }
   poller.interrupted();
   for (int i = 0; i < 100; ++i) {
-    EXPECT_EQ(poller.budget(), 0U);
+    EXPECT_EQ(poller.budget(4096), 0U);
   }
 }
 
@@ -69,7 +77,7 @@ TEST(Poller, ALimitOfZeroMeansNever) {
   Poller poller(0);
   poller.found_work();
   for (int i = 0; i < 10'000; ++i) {
-    ASSERT_EQ(poller.budget(), 0U);
+    ASSERT_EQ(poller.budget(4096), 0U);
   }
 }
 
