@@ -24,10 +24,10 @@ class Timer {
   Timer& operator=(const Timer&) = delete;
 
   void add(Item& item, Clock::time_point when) {
-    {
-      const std::lock_guard lock(mutex_);
-      due_.emplace(when, &item);
-    }
+    const std::lock_guard lock(mutex_);
+    due_.emplace(when, &item);
+    // Under the lock: the item may be called back, and the timer destroyed because of it, before we
+    // are through.
     changed_.notify_one();
   }
 

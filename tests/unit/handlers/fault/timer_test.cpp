@@ -2,6 +2,8 @@
 #include "fault/timer.h"
 
 #include <future>
+#include <memory>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -62,6 +64,19 @@ TEST(Timer, an_item_may_be_removed_while_the_thread_sleeps_towards_its_time) {
   }
   timer.add(stays, Clock::now());
   done.get_future().wait();
+}
+
+// What is called back may end it all. ThreadSanitizer watches.
+TEST(Timer, may_be_destroyed_as_soon_as_the_last_item_was_called) {
+  int item = 0;
+  for (int i = 0; i < 500; ++i) {
+    std::promise<void> called;
+    auto timer = std::make_unique<Timer<int>>([&](int&) { called.set_value(); });
+    std::thread adder([&item, raw = timer.get()] { raw->add(item, Clock::now()); });
+    called.get_future().wait();
+    timer.reset();
+    adder.join();
+  }
 }
 
 TEST(Timer, stops_without_waiting_for_what_is_far_away) {
