@@ -324,7 +324,7 @@ void Lun::submit(Request& request) {
 
 bool Lun::wait(Request& request, std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, limit, [&] { return request.done_; });
+  return changed_.wait_for(lock, limit, [&] { return request.done_ && request.cancels_ == 0; });
 }
 
 bool Lun::done(Request& request) {
@@ -333,12 +333,13 @@ bool Lun::done(Request& request) {
 }
 
 void Lun::cancel(Request& request) {
-  if (handler_->cancel == nullptr) {
-    return;
+  if (handler_->cancel == nullptr || props_.model != TCMUD_MODEL_ASYNC) {
+    return;  // there is no loop to say it on
   }
   {
     const std::lock_guard lock(mutex_);
     cancels_.push_back(&request);
+    ++request.cancels_;
   }
   ::eventfd_write(wake_fd_, 1);
 }
@@ -429,6 +430,9 @@ void Lun::run_loop(int event_fd) {
       if (request->state_.load(std::memory_order_acquire) == Request::kHandedOver) {
         handler_->cancel(handle_, &request->c);
       }
+      const std::lock_guard lock(mutex_);
+      --request->cancels_;
+      changed_.notify_all();
     }
     if (!requests.empty() && handler_->flush_batch != nullptr) {
       handler_->flush_batch(handle_);

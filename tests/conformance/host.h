@@ -70,7 +70,10 @@ class Request {
   std::unique_ptr<Pages> ctx_;
   class Lun* lun_ = nullptr;
   std::atomic<uint8_t> state_{kOurs};
-  bool done_ = false;  // guarded by the LUN's mutex
+  // Guarded by the LUN's mutex. A cancel that the loop has not seen yet refers to the request, so
+  // whoever waits for the answer waits for that too before the memory may go.
+  bool done_ = false;
+  uint32_t cancels_ = 0;
 };
 
 // A handler that is loaded, by the path of its shared object; it stays loaded. Null and a reason in
@@ -96,7 +99,7 @@ class Lun {
   [[nodiscard]] const tcmud_props& props() const { return props_; }
 
   void submit(Request& request);
-  // False if no answer came in time.
+  // For the answer, and until no cancel of it is under way. False if that did not come in time.
   bool wait(Request& request, std::chrono::milliseconds limit = std::chrono::seconds(30));
   [[nodiscard]] bool done(Request& request);
   void cancel(Request& request);
