@@ -170,7 +170,9 @@ Bytes valid_list(const CommandDescription& d) {
 // And the other way round: no bit is claimed that nothing looks at. For each bit there is a CDB on
 // a LUN that can everything, or on one that can nothing, whose answer changes with it.
 TEST(ExecuteProperty, EveryBitOfTheUsageDataChangesSomeAnswer) {
-  const Lun luns[] = {test::everything(), test::plain()};
+  Lun no_fua = test::everything();
+  no_fua.can_fua = false;
+  const Lun luns[] = {test::everything(), test::plain(), no_fua};
   for (const CommandDescription* d : commands([](const CommandDescription&) { return true; })) {
     for (size_t i = 1; i < d->cdb_length; ++i) {
       for (int bit = 0; bit < 8; ++bit) {

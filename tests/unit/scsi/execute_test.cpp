@@ -223,5 +223,28 @@ TEST(Execute, CommandsWithoutDataInNeverAnswerWithData) {
   }
 }
 
+TEST(Execute, CommandsWithAParameterListWantItAsParameters) {
+  const std::set<int> with_list = {0x04, 0x15, 0x42, 0x48, 0x55, 0x83};
+  for (const CommandDescription& d : command_table()) {
+    Bytes cdb(d.cdb_length, 0xFF);
+    cdb[0] = d.opcode;
+    if (d.has_service_action()) {
+      test::set_service_action(cdb, d.service_action);
+    }
+    const bool wants = with_list.contains(d.opcode);
+    EXPECT_EQ(parameter_list_length(cdb, 100), wants ? 100u : 0u) << d.name;
+    const bool short_length = d.opcode == 0x15;  // one byte
+    EXPECT_EQ(parameter_list_length(cdb, UINT64_MAX), !wants         ? 0u
+                                                      : short_length ? 255u
+                                                                     : kMaxParameterList)
+        << d.name;
+  }
+}
+
+// FORMAT UNIT has no length in its CDB.
+TEST(Execute, AListWithoutALengthIsAsLongAsTheDataBuffer) {
+  EXPECT_EQ(parameter_list_length(Bytes{0x04, 0x10, 0, 0, 0, 0}, 10), 10u);
+}
+
 }  // namespace
 }  // namespace tcmud::scsi

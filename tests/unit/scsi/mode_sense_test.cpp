@@ -92,7 +92,7 @@ TEST(ModeSense, TheDefaultOfAWceThatCantBeChangedIsTheCurrentOne) {
   for (const bool can_select : {false, true}) {
     Lun lun = test::everything();
     lun.default_write_cache = false;
-    lun.features = can_select ? kCanSelectMode : 0;
+    lun.features = can_select ? uint32_t{kCanSelectMode} : 0u;
     lun.can_switch_write_cache = !can_select;
     EXPECT_EQ(pages6(sense6(lun, 0x08 | kDefault))[2], 0x04);
     EXPECT_EQ(pages6(sense6(lun, 0x08 | kChangeable))[2], 0x00);

@@ -120,7 +120,8 @@ TEST_P(ReadWrite, LengthZeroIsNothingButInSixByteCdbs256Blocks) {
 }
 
 TEST_P(ReadWrite, LastBlockIsWithinAndTheNextIsOutOfRange) {
-  const Lun lun = test::plain();
+  Lun lun = test::plain();
+  lun.features = kCanOrWrite;
   const Sense out = test::illegal(asc::kLbaOutOfRange, GetParam().lba_byte);
   EXPECT_TRUE(run(lun, cdb(2047, 1)).block());
   EXPECT_TRUE(run(lun, cdb(2047 - 254, 255)).block());
