@@ -61,8 +61,30 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
     capacity_changed_ = false;
   }
   const scsi::Outcome outcome = scsi::execute(*view_.lun, command, response_, ranges_);
-  return outcome.kind == scsi::Outcome::Kind::kBlock ? begin(slot, outcome.block)
-                                                     : reply(slot, outcome);
+  switch (outcome.kind) {
+    case scsi::Outcome::Kind::kReply:
+      return reply(slot, outcome);
+    case scsi::Outcome::Kind::kBlock:
+      return begin(slot, outcome.block);
+    case scsi::Outcome::Kind::kModeSelect:
+    case scsi::Outcome::Kind::kFormat:
+    case scsi::Outcome::Kind::kSanitize:
+    case scsi::Outcome::Kind::kExtendedCopy:
+    case scsi::Outcome::Kind::kReceiveCopyResults:
+    case scsi::Outcome::Kind::kPopulateToken:
+    case scsi::Outcome::Kind::kWriteUsingToken:
+    case scsi::Outcome::Kind::kReceiveRodTokenInformation:
+      break;
+  }
+  return not_there();
+}
+
+// A LUN without the Feature does not offer it, so nobody gets here.
+Dispatcher::Next Dispatcher::not_there() {
+  completion_ = make_completion(
+      Status::kCheckCondition,
+      {.key = scsi::SenseKey::kIllegalRequest, .code = scsi::asc::kInvalidOperationCode});
+  return Next::kAnswered;
 }
 
 Dispatcher::Next Dispatcher::reply(Slot& slot, const scsi::Outcome& outcome) {
@@ -145,6 +167,14 @@ Dispatcher::Next Dispatcher::begin(Slot& slot, const scsi::BlockRequest& block) 
     case BlockOp::kWriteZeroes:
       slot.plan.flush_at_end = durable && view_.props.flush != TCMUD_NONE;
       return begin_write_same(slot, block);
+    case BlockOp::kCompareAndWrite:
+    case BlockOp::kVerify:
+    case BlockOp::kVerifyData:
+    case BlockOp::kWriteAndVerify:
+    case BlockOp::kOrWrite:
+    case BlockOp::kPrefetch:
+    case BlockOp::kLbaStatus:
+      return not_there();
   }
   if (durable) {
     if (view_.props.fua == TCMUD_NATIVE) {

@@ -57,6 +57,7 @@ class Dispatcher {
  private:
   Next reply(Slot& slot, const scsi::Outcome& outcome);
   Next answer_good(Slot& slot, uint64_t data_in);
+  Next not_there();
   Next begin(Slot& slot, const scsi::BlockRequest& block);
   Next begin_write_same(Slot& slot, const scsi::BlockRequest& block);
   void begin_zeroes(Slot& slot, const scsi::BlockRequest& block);

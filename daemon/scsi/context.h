@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string_view>
 
 #include "base/bytes.h"
 #include "scsi/command_table.h"
+#include "scsi/data_writer.h"
 #include "scsi/execute.h"
 
 // What the commands of this room share: their input, the extents of their CDBs, and ways to say an
@@ -24,6 +24,8 @@ struct Context {
   std::span<Range> ranges;
 
   [[nodiscard]] const uint8_t* cdb() const { return command.cdb.data(); }
+  // The byte with RDPROTECT or WRPROTECT, DPO and FUA, and others in their place.
+  [[nodiscard]] uint8_t flags() const { return command.cdb[description.flags_byte()]; }
 };
 
 [[nodiscard]] inline uint64_t load(const uint8_t* cdb, Field field) {
@@ -71,12 +73,32 @@ struct Context {
   return illegal_cdb(asc::kInvalidFieldInCdb, byte, bit);
 }
 
+// 05/24/00, pointing at a bit of the byte that Context::flags() gives.
+[[nodiscard]] inline Outcome invalid_flag(const Context& c, uint8_t bit) {
+  return invalid_field(c.description.flags_byte(), bit);
+}
+
 // 05/<code>, pointing at a byte of the parameter list.
-[[nodiscard]] inline Outcome illegal_parameter(AdditionalSense code, size_t byte) {
+[[nodiscard]] inline Outcome illegal_parameter(AdditionalSense code, size_t byte,
+                                               std::optional<uint8_t> bit = std::nullopt) {
   return check_condition({.key = SenseKey::kIllegalRequest,
                           .code = code,
                           .field = static_cast<uint16_t>(byte),
-                          .field_in_cdb = false});
+                          .field_in_cdb = false,
+                          .field_bit = bit});
+}
+
+// 05/26/00.
+[[nodiscard]] inline Outcome invalid_parameter(size_t byte,
+                                               std::optional<uint8_t> bit = std::nullopt) {
+  return illegal_parameter(asc::kInvalidFieldInParameterList, byte, bit);
+}
+
+// 05/0E/03: the CDB wants more data than the transport says there is. The CDB is not wrong, so
+// nothing in it is pointed at.
+[[nodiscard]] inline Outcome data_buffer_too_short() {
+  return check_condition(
+      {.key = SenseKey::kIllegalRequest, .code = asc::kInvalidFieldInCommandInformationUnit});
 }
 
 [[nodiscard]] inline Outcome ask_handler(const BlockRequest& block) {
@@ -128,72 +150,46 @@ struct Extent {
 
 // ---- Data-in -------------------------------------------------------------------------------
 
-// Writes response data from its beginning. Nothing is ever written past the end of the buffer,
-// which is larger than the longest answer (see the assertion in command_table.cpp).
-class DataIn {
+// Writes response data, into a buffer that is larger than the longest answer (see the assertion in
+// command_table.cpp).
+class DataIn : public DataWriter {
  public:
-  explicit DataIn(const Context& c) : c_(c), out_(c.response) {}
-
-  void put8(uint64_t v) {
-    if (size_ < out_.size()) {
-      out_[size_++] = static_cast<uint8_t>(v);
-    }
-  }
-  void put16(uint64_t v) { put(v, 2); }
-  void put24(uint64_t v) { put(v, 3); }
-  void put32(uint64_t v) { put(v, 4); }
-  void put64(uint64_t v) { put(v, 8); }
-  void zeroes(size_t n) { put_n(0, n); }
-  void bytes(std::span<const uint8_t> data) {
-    for (const uint8_t b : data) {
-      put8(b);
-    }
-  }
-  // Left-aligned ASCII data (SPC-5 "ASCII data field requirements"): what is no graphic character
-  // becomes a space.
-  void text(std::string_view s) {
-    for (const char ch : s) {
-      put8(ch >= 0x20 && ch <= 0x7E ? static_cast<uint8_t>(ch) : uint8_t{' '});
-    }
-  }
-  void padded_text(std::string_view s, size_t width) {
-    text(s.substr(0, width));
-    put_n(' ', width - std::min(width, s.size()));
-  }
-
-  [[nodiscard]] size_t size() const { return size_; }
-  // Fills in a length that precedes what it counts.
-  void patch8(size_t at, size_t v) { out_[at] = static_cast<uint8_t>(v); }
-  void patch16(size_t at, size_t v) { store_be16(&out_[at], static_cast<uint16_t>(v)); }
-  void patch32(size_t at, size_t v) { store_be32(&out_[at], static_cast<uint32_t>(v)); }
+  explicit DataIn(const Context& c) : DataWriter(c.response), c_(c) {}
 
   // GOOD with what was written, cut to the allocation length and to the data buffer (SPC-5
   // "Allocation length").
   [[nodiscard]] Outcome reply() const {
-    uint64_t limit = std::min<uint64_t>(size_, c_.command.data_length);
-    if (c_.description.length.width != 0) {
-      limit = std::min(limit, load(c_.cdb(), c_.description.length));
-    }
     Outcome outcome;
-    outcome.response_length = static_cast<uint32_t>(limit);
+    outcome.response_length = static_cast<uint32_t>(std::min<uint64_t>(size(), room(c_)));
     return outcome;
   }
 
- private:
-  void put(uint64_t v, int width) {
-    for (int shift = 8 * (width - 1); shift >= 0; shift -= 8) {
-      put8(v >> shift);
-    }
-  }
-  void put_n(uint8_t v, size_t n) {
-    while (n-- > 0) {
-      put8(v);
-    }
+  // How much data-in there is room for: ALLOCATION LENGTH, where there is one, and the data buffer.
+  [[nodiscard]] static uint64_t room(const Context& c) {
+    return c.description.length.width == 0
+               ? c.command.data_length
+               : std::min(c.command.data_length, load(c.cdb(), c.description.length));
   }
 
+ private:
   const Context& c_;
-  std::span<uint8_t> out_;
-  size_t size_ = 0;
 };
+
+// ---- Data-out ------------------------------------------------------------------------------
+
+// The parameter list, as long as its PARAMETER LIST LENGTH says. False where the data that came, or
+// the longest list of any command, is shorter.
+[[nodiscard]] inline bool parameter_list(const Context& c, std::span<const uint8_t>& list) {
+  const uint64_t length = load(c.cdb(), c.description.length);
+  if (length > c.command.data_length || length > c.command.parameters.size()) {
+    return false;
+  }
+  list = c.command.parameters.first(length);
+  return true;
+}
+
+[[nodiscard]] inline Outcome parameter_list_length_error(const Context& c) {
+  return illegal_cdb(asc::kParameterListLengthError, c.description.length.offset);
+}
 
 }  // namespace tcmud::scsi

@@ -9,14 +9,52 @@
 namespace tcmud::scsi {
 namespace {
 
+constexpr uint8_t kSanitizeOpcode = 0x48;
+constexpr uint8_t kAdditionalCdbLength = 32 - 8;
+
 // Why find_command() has nothing: the operation code is unknown, its service action is, or the CDB
 // ends before it. Whether an unknown service action is 20/00 or 24/00 the standards leave open.
 // Initiators take 20/00 for "not there", and 24/00 for a command that is there.
 Outcome not_found(std::span<const uint8_t> cdb) {
-  if (cdb.empty() || (cdb.size() == 1 && !find_opcode(cdb[0]).empty())) {
+  if (cdb.empty()) {
+    return invalid_field(0);
+  }
+  if (find_opcode(cdb[0]).empty()) {
+    return illegal_cdb(asc::kInvalidOperationCode, 0);
+  }
+  if (cdb.size() < service_action_end(cdb[0])) {
     return invalid_field(cdb.size());
   }
-  return illegal_cdb(asc::kInvalidOperationCode, find_opcode(cdb[0]).empty() ? 0 : 1);
+  return illegal_cdb(asc::kInvalidOperationCode, cdb[0] == kVariableLength ? 8 : 1);
+}
+
+// The state of the LUN in which this command is not executed; NO SENSE where there is none.
+Sense refusal(const Lun& lun, const CommandDescription& description) {
+  // INQUIRY, REPORT LUNS and REQUEST SENSE again, by the same reasoning: they find out what is
+  // going on (SBC-4 "FORMAT UNIT command", "Sanitize operations").
+  if (!description.has(kIgnoresUnitAttention)) {
+    if (lun.progress) {
+      return {.key = SenseKey::kNotReady, .code = lun.progress_code, .progress = lun.progress};
+    }
+    if (lun.sanitize_failure != SanitizeFailure::kNone && description.opcode != kSanitizeOpcode) {
+      return {.key = SenseKey::kMediumError, .code = asc::kSanitizeFailed};
+    }
+  }
+  if (description.has(kWritesMedium)) {
+    if (lun.read_only) {
+      return {.key = SenseKey::kDataProtect, .code = asc::kWriteProtected};
+    }
+    if (lun.software_write_protect) {
+      return {.key = SenseKey::kDataProtect, .code = asc::kSoftwareWriteProtected};
+    }
+  }
+  return {};
+}
+
+// Almost always nothing is in the way, which is found out without building any sense data.
+bool may_be_refused(const Lun& lun, const CommandDescription& description) {
+  return lun.progress || lun.sanitize_failure != SanitizeFailure::kNone ||
+         ((lun.read_only || lun.software_write_protect) && description.has(kWritesMedium));
 }
 
 }  // namespace
@@ -34,12 +72,17 @@ Outcome execute(const Lun& lun, const Command& command, std::span<uint8_t> respo
   if (cdb.size() < description->cdb_length) {
     return invalid_field(cdb.size());
   }
-  const size_t control = description->cdb_length - 1u;
+  const size_t control = description->control_byte();
   if ((cdb[control] & 0x04) != 0) {  // NACA
     return invalid_field(control, 2);
   }
-  if (lun.read_only && description->has(kWritesMedium)) {
-    return check_condition({.key = SenseKey::kDataProtect, .code = asc::kWriteProtected});
+  if (description->opcode == kVariableLength && cdb[7] != kAdditionalCdbLength) {
+    return invalid_field(7);
+  }
+  if (may_be_refused(lun, *description)) {
+    if (const Sense sense = refusal(lun, *description); sense.key != SenseKey::kNoSense) {
+      return check_condition(sense);
+    }
   }
   return description->execute({lun, command, *description, response, ranges});
 }
@@ -50,8 +93,10 @@ size_t parameter_list_length(std::span<const uint8_t> cdb, uint64_t data_length)
       cdb.size() < description->cdb_length) {
     return 0;
   }
-  return std::min({load(cdb.data(), description->length), data_length,
-                   static_cast<uint64_t>(kMaxParameterList)});
+  // FORMAT UNIT: a header tells how long the list is, not the CDB.
+  const uint64_t length =
+      description->length.width != 0 ? load(cdb.data(), description->length) : data_length;
+  return std::min({length, data_length, static_cast<uint64_t>(kMaxParameterList)});
 }
 
 bool ignores_unit_attention(std::span<const uint8_t> cdb) {

@@ -1,68 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scsi/commands.h"
+#include "scsi/mode_pages.h"
 
 namespace tcmud::scsi {
 namespace {
 
-enum class PageControl : uint8_t { kCurrent = 0, kChangeable = 1, kDefault = 2, kSaved = 3 };
-
 constexpr uint8_t kAllPages = 0x3F;
 constexpr uint8_t kAllSubpages = 0xFF;
 
-// A mode page in page_0 format: what follows the page code and the page length.
-struct Page {
-  uint8_t code;
-  uint8_t length;
-  void (*write)(const Lun&, DataIn&);
-};
-
-// SBC-4 "Read-Write Error Recovery mode page": the backend's own recovery, of which nothing can be
-// set.
-void error_recovery(const Lun&, DataIn& data) {
-  data.zeroes(10);
+bool has_code(const ModePage& page, uint8_t code) {
+  return code == kAllPages || code == page.code;
 }
 
-// SBC-4 "Caching mode page".
-void caching(const Lun& lun, DataIn& data) {
-  data.put8(lun.write_cache ? 0x04 : 0x00);  // WCE
-  data.zeroes(17);
-}
-
-// SPC-5 "Control mode page".
-void control(const Lun&, DataIn& data) {
-  data.put8(0x02);     // TST 0, D_SENSE 0, GLTSD: no log parameter is saved
-  data.put8(0x10);     // QUEUE ALGORITHM MODIFIER: unrestricted reordering; QERR 0
-  data.put8(0x00);     // UA_INTLCK_CTRL 0, SWP 0
-  data.put8(0x40);     // TAS: the target core answers TASK ABORTED
-  data.put16(0x0000);  // obsolete
-  data.put16(0xFFFF);  // BUSY TIMEOUT PERIOD: unlimited
-  data.put16(0x0000);  // EXTENDED SELF-TEST COMPLETION TIME
-}
-
-// SBC-4 "Informational Exceptions Control mode page".
-void informational_exceptions(const Lun&, DataIn& data) {
-  data.put8(0x08);  // DEXCPT: none is reported
-  data.zeroes(9);   // MRIE 0
-}
-
-// Ascending, as pages are returned.
-constexpr Page kPages[] = {
-    {0x01, 10, error_recovery},
-    {0x08, 18, caching},
-    {0x0A, 10, control},
-    {0x1C, 10, informational_exceptions},
-};
-
-void put_page(const Context& c, const Page& page, PageControl pc, DataIn& data) {
-  data.put8(page.code);  // PS 0, SPF 0
-  data.put8(page.length);
-  // MODE SELECT is not there, so no bit is changeable. Default values are the current ones for the
-  // same reason.
-  if (pc == PageControl::kChangeable) {
-    data.zeroes(page.length);
-  } else {
-    page.write(c.lun, data);
-  }
+bool has_subpage(const ModePage& page, uint8_t subpage) {
+  return subpage == kAllSubpages || subpage == page.subpage;
 }
 
 // SBC-4 "Mode parameter block descriptors": short LBA or long LBA. Returns its length in bytes.
@@ -80,21 +31,29 @@ uint8_t put_block_descriptor(const Lun& lun, bool long_lba, DataIn& data) {
 }
 
 uint8_t device_specific_parameter(const Lun& lun) {
-  return static_cast<uint8_t>((lun.read_only ? 0x80 : 0x00) |  // WP
-                              (lun.can_fua ? 0x10 : 0x00));    // DPOFUA
+  const bool write_protected = lun.read_only || lun.software_write_protect;
+  return static_cast<uint8_t>((write_protected ? 0x80 : 0x00) |  // WP
+                              (lun.can_fua ? 0x10 : 0x00));      // DPOFUA
 }
 
 // Checks PC, PAGE CODE and SUBPAGE CODE, the same in both CDB sizes.
 Outcome check_page(const Context& c) {
   const uint8_t code = c.cdb()[2] & 0x3F;
   const uint8_t subpage = c.cdb()[3];
-  const bool known =
-      code == kAllPages || std::any_of(std::begin(kPages), std::end(kPages),
-                                       [code](const Page& page) { return page.code == code; });
-  if (!known) {
+  bool code_is_there = false;
+  bool subpage_is_there = false;
+  for (const ModePage& page : mode_pages()) {
+    if (has_code(page, code)) {
+      code_is_there = true;
+      // Of all pages one subpage can't be asked for, but page_0 and all.
+      subpage_is_there |= has_subpage(page, subpage) &&
+                          (code != kAllPages || subpage == 0 || subpage == kAllSubpages);
+    }
+  }
+  if (!code_is_there) {
     return invalid_field(2, 5);
   }
-  if (subpage != 0 && subpage != kAllSubpages) {  // no page has any
+  if (!subpage_is_there) {
     return invalid_field(3);
   }
   if (static_cast<PageControl>(c.cdb()[2] >> 6) == PageControl::kSaved) {
@@ -106,9 +65,9 @@ Outcome check_page(const Context& c) {
 void put_pages(const Context& c, DataIn& data) {
   const auto pc = static_cast<PageControl>(c.cdb()[2] >> 6);
   const uint8_t code = c.cdb()[2] & 0x3F;
-  for (const Page& page : kPages) {
-    if (code == kAllPages || code == page.code) {
-      put_page(c, page, pc, data);
+  for (const ModePage& page : mode_pages()) {
+    if (has_code(page, code) && has_subpage(page, c.cdb()[3])) {
+      put_mode_page(c.lun, page, pc, data);
     }
   }
 }

@@ -22,6 +22,15 @@ bool has_field_pointer(const Sense& sense) {
   return sense.key == SenseKey::kIllegalRequest && sense.field.has_value();
 }
 
+bool has_progress(const Sense& sense) {
+  return (sense.key == SenseKey::kNoSense || sense.key == SenseKey::kNotReady) &&
+         sense.progress.has_value();
+}
+
+bool has_specific(const Sense& sense) {
+  return has_field_pointer(sense) || has_progress(sense);
+}
+
 // The three sense key specific bytes of a field pointer (SPC-5 4.4.2.4.2).
 void store_field_pointer(const Sense& sense, uint8_t* out) {
   out[0] = 0x80;  // SKSV
@@ -32,6 +41,16 @@ void store_field_pointer(const Sense& sense, uint8_t* out) {
     out[0] |= static_cast<uint8_t>(0x08 | (*sense.field_bit & 0x07));  // BPV, BIT POINTER
   }
   store_be16(out + 1, *sense.field);
+}
+
+// The three sense key specific bytes; zero where there is nothing to tell.
+void store_specific(const Sense& sense, uint8_t* out) {
+  if (has_field_pointer(sense)) {
+    store_field_pointer(sense, out);
+  } else if (has_progress(sense)) {
+    out[0] = 0x80;  // SKSV
+    store_be16(out + 1, *sense.progress);
+  }
 }
 
 }  // namespace
@@ -48,9 +67,7 @@ size_t encode_fixed(const Sense& sense, std::span<uint8_t> out) {
   }
   p[7] = kFixedSenseLength - 8;
   store_be16(p + 12, sense.code);
-  if (has_field_pointer(sense)) {
-    store_field_pointer(sense, p + 15);
-  }
+  store_specific(sense, p + 15);
   return kFixedSenseLength;
 }
 
@@ -69,11 +86,11 @@ size_t encode_descriptor(const Sense& sense, std::span<uint8_t> out) {
     store_be64(d + 4, *sense.information);
     length += 12;
   }
-  if (has_field_pointer(sense)) {
+  if (has_specific(sense)) {
     uint8_t* d = p + length;
     d[0] = 0x02;
     d[1] = 0x06;
-    store_field_pointer(sense, d + 4);
+    store_specific(sense, d + 4);
     length += 8;
   }
   p[7] = static_cast<uint8_t>(length - 8);

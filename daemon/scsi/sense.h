@@ -12,6 +12,7 @@ namespace tcmud::scsi {
 enum class Status : uint8_t {
   kGood = 0x00,
   kCheckCondition = 0x02,
+  kConditionMet = 0x04,
   kBusy = 0x08,
   kReservationConflict = 0x18,
   kTaskSetFull = 0x28,
@@ -27,6 +28,7 @@ enum class SenseKey : uint8_t {
   kIllegalRequest = 0x5,
   kUnitAttention = 0x6,
   kDataProtect = 0x7,
+  kCopyAborted = 0xA,
   kAbortedCommand = 0xB,
   kMiscompare = 0xE,
 };
@@ -35,20 +37,36 @@ enum class SenseKey : uint8_t {
 using AdditionalSense = uint16_t;
 namespace asc {
 inline constexpr AdditionalSense kNone = 0x0000;
-inline constexpr AdditionalSense kBecomingReady = 0x0401;
 inline constexpr AdditionalSense kNotReadyCauseNotReportable = 0x0400;
+inline constexpr AdditionalSense kBecomingReady = 0x0401;
+inline constexpr AdditionalSense kFormatInProgress = 0x0404;
 inline constexpr AdditionalSense kTargetPortInStandbyState = 0x040B;
+inline constexpr AdditionalSense kSanitizeInProgress = 0x041B;
+inline constexpr AdditionalSense kUnreachableCopyTarget = 0x0804;
 inline constexpr AdditionalSense kWriteError = 0x0C00;
+inline constexpr AdditionalSense kCopyTargetDeviceNotReachable = 0x0D02;
+inline constexpr AdditionalSense kIncorrectCopyTargetDeviceType = 0x0D03;
+inline constexpr AdditionalSense kInvalidFieldInCommandInformationUnit = 0x0E03;
 inline constexpr AdditionalSense kUnrecoveredReadError = 0x1100;
 inline constexpr AdditionalSense kParameterListLengthError = 0x1A00;
 inline constexpr AdditionalSense kMiscompareDuringVerify = 0x1D00;
 inline constexpr AdditionalSense kInvalidOperationCode = 0x2000;
 inline constexpr AdditionalSense kLbaOutOfRange = 0x2100;
+inline constexpr AdditionalSense kInvalidTokenOperation = 0x2300;
+inline constexpr AdditionalSense kTokenUnknown = 0x2304;
 inline constexpr AdditionalSense kInvalidFieldInCdb = 0x2400;
 inline constexpr AdditionalSense kInvalidFieldInParameterList = 0x2600;
+inline constexpr AdditionalSense kTooManyCscdDescriptors = 0x2606;
+inline constexpr AdditionalSense kUnsupportedCscdDescriptorTypeCode = 0x2607;
+inline constexpr AdditionalSense kTooManySegmentDescriptors = 0x2608;
+inline constexpr AdditionalSense kUnsupportedSegmentDescriptorTypeCode = 0x2609;
+inline constexpr AdditionalSense kInlineDataLengthExceeded = 0x260B;
 inline constexpr AdditionalSense kWriteProtected = 0x2700;
+inline constexpr AdditionalSense kSoftwareWriteProtected = 0x2702;
 inline constexpr AdditionalSense kSpaceAllocationFailed = 0x2707;
+inline constexpr AdditionalSense kModeParametersChanged = 0x2A01;
 inline constexpr AdditionalSense kCapacityDataHasChanged = 0x2A09;
+inline constexpr AdditionalSense kSanitizeFailed = 0x3103;
 inline constexpr AdditionalSense kSavingParametersNotSupported = 0x3900;
 inline constexpr AdditionalSense kInternalTargetFailure = 0x4400;
 }  // namespace asc
@@ -65,6 +83,9 @@ struct Sense {
   bool field_in_cdb = true;
   // Bit pointer: the leftmost bit of the wrong field within that byte, 7 to 0; only with `field`.
   std::optional<uint8_t> field_bit{};
+  // Progress indication (SPC-5 "Progress indication sense key specific information"), in 65536ths;
+  // only with NO SENSE and NOT READY.
+  std::optional<uint16_t> progress{};
 
   bool operator==(const Sense&) const = default;
 };

@@ -51,9 +51,10 @@ Outcome one_command(const Context& c, const CommandDescription* found, bool time
   }
   data.put8((timeouts ? 0x80 : 0x00) | kSupportedAsStandard);  // CTDP, SUPPORT
   data.put16(found->cdb_length);
-  std::array<uint8_t, kMaxFixedCdb> usage = found->usage;
-  if (found->has(kHasDpoFua) && !c.lun.can_fua) {
-    usage[1] &= 0xE7;  // as MODE SENSE says: not supported
+  CdbUsage usage = found->usage;
+  if (!c.lun.can_fua && (found->has(kHasDpoFua) || found->has(kHasDpo))) {
+    // As MODE SENSE says: not supported.
+    usage[found->flags_byte()] &= found->has(kHasDpo) ? 0xEF : 0xE7;
   }
   data.bytes(std::span(usage).first(found->cdb_length));
   if (timeouts) {
@@ -99,6 +100,19 @@ Outcome report_supported_operation_codes(const Context& c) {
       return invalid_field(2, 2);
   }
   return one_command(c, found, timeouts);
+}
+
+Outcome report_supported_task_management_functions(const Context& c) {
+  const bool extended = (c.cdb()[2] & 0x80) != 0;  // REPD
+  DataIn data(c);
+  data.put8(0x88);  // ATS: ABORT TASK, LURS: LOGICAL UNIT RESET
+  data.put8(0x00);  // ITNRS 0
+  data.put8(0x00);
+  data.put8(extended ? 0x0C : 0x00);  // REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS DATA LENGTH
+  if (extended) {
+    data.zeroes(12);  // TMFTMOV 0: no timeout is named
+  }
+  return data.reply();
 }
 
 }  // namespace tcmud::scsi

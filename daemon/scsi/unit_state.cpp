@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scsi/commands.h"
 
-// TEST UNIT READY, REQUEST SENSE, START STOP UNIT.
+// TEST UNIT READY, REQUEST SENSE, START STOP UNIT, PREVENT ALLOW MEDIUM REMOVAL.
 namespace tcmud::scsi {
 
 Outcome test_unit_ready(const Context&) {
@@ -9,7 +9,12 @@ Outcome test_unit_ready(const Context&) {
 }
 
 Outcome request_sense(const Context& c) {
-  const Sense sense = c.command.pending_sense != nullptr ? *c.command.pending_sense : Sense{};
+  Sense sense;
+  if (c.command.pending_sense != nullptr) {
+    sense = *c.command.pending_sense;
+  } else if (c.lun.progress) {
+    sense = {.key = SenseKey::kNotReady, .code = c.lun.progress_code, .progress = c.lun.progress};
+  }
   std::array<uint8_t, kMaxDescriptorSenseLength> encoded;
   const bool descriptor = (c.cdb()[1] & 0x01) != 0;
   const size_t length =
@@ -29,6 +34,13 @@ Outcome start_stop_unit(const Context& c) {
   }
   if ((flags & 0x01) == 0) {  // START
     return invalid_field(4, 0);
+  }
+  return good();
+}
+
+Outcome prevent_allow_medium_removal(const Context& c) {
+  if ((c.cdb()[4] & 0x02) != 0) {  // PREVENT
+    return invalid_field(4, 1);
   }
   return good();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scsi/commands.h"
+#include "scsi/third_party_copy_page.h"
 
 // INQUIRY with EVPD: SPC-5 "Vital product data parameters", SBC-4 "VPD parameters for direct access
 // block devices".
@@ -74,10 +75,23 @@ void device_identification(const Lun& lun, DataIn& data) {
   naa_designator(lun.serial, data);
 }
 
+// SPC-5 "Extended INQUIRY Data VPD page". What isn't named is 0.
+void extended_inquiry(const Lun& lun, DataIn& data) {
+  data.put8(0x00);  // no protection information
+  data.put8(0x01);  // SIMPSUP: the target core passes no other task attribute on
+  // V_SUP: a volatile cache.
+  data.put8(lun.write_cache || lun.can_switch_write_cache ? 0x01 : 0x00);
+  data.zeroes(57);
+}
+
+void third_party_copy(const Lun& lun, DataIn& data) {
+  third_party_copy_page(lun, data);
+}
+
 // SBC-4 "Block Limits VPD page".
 void block_limits(const Lun& lun, DataIn& data) {
-  data.put8(0x01);   // WSNZ: WRITE SAME of zero blocks is refused
-  data.put8(0x00);   // MAXIMUM COMPARE AND WRITE LENGTH
+  data.put8(0x01);  // WSNZ: WRITE SAME of zero blocks is refused
+  data.put8(lun.has(kCanCompareAndWrite) ? lun.max_compare_and_write_blocks : 0);
   data.put16(0x00);  // OPTIMAL TRANSFER LENGTH GRANULARITY
   data.put32(lun.max_transfer_blocks);
   data.put32(lun.optimal_transfer_blocks);
@@ -92,19 +106,28 @@ void block_limits(const Lun& lun, DataIn& data) {
     data.zeroes(16);
   }
   data.put64(lun.max_write_same_blocks);
-  data.zeroes(20);  // nothing atomic
+  if (lun.has(kCanWriteAtomic)) {
+    data.put32(lun.max_atomic_blocks);
+    data.put32(lun.atomic_alignment_blocks);
+    data.put32(lun.atomic_granularity_blocks);
+  } else {
+    data.zeroes(12);
+  }
+  data.zeroes(8);  // no atomic writes with a boundary
 }
 
 // SBC-4 "Block Device Characteristics VPD page".
 void block_device_characteristics(const Lun& lun, DataIn& data) {
   data.put16(lun.rotational ? 0x0000
                             : 0x0001);  // MEDIUM ROTATION RATE: not reported, or non-rotating
-  data.zeroes(58);
+  data.put8(0x00);                      // PRODUCT TYPE
+  data.put8(lun.has(kCanSanitize) ? 0x40 : 0x00);  // WABEREQ: reads succeed after a block erase
+  data.zeroes(56);
 }
 
 // SBC-4 "Logical Block Provisioning VPD page".
 void logical_block_provisioning(const Lun& lun, DataIn& data) {
-  data.put8(0x00);  // THRESHOLD EXPONENT
+  data.put8(lun.threshold_exponent);
   uint8_t flags = 0;
   if (lun.can_unmap) {
     flags |= 0xE0;  // LBPU, LBPWS, LBPWS10
@@ -119,25 +142,42 @@ void logical_block_provisioning(const Lun& lun, DataIn& data) {
   data.put8(0x00);  // THRESHOLD PERCENTAGE
 }
 
+// SBC-4 "Block Limits Extension VPD page": no streams, no scattered writes.
+void block_limits_extension(const Lun&, DataIn& data) {
+  data.zeroes(28);
+}
+
+bool can_copy(const Lun& lun) {
+  return lun.has(kCanCopy) || lun.has(kCanUseTokens);
+}
+
 void supported_pages(const Lun& lun, DataIn& data);
 
 struct Page {
   uint8_t code;
   void (*write)(const Lun&, DataIn&);
+  bool (*is_there)(const Lun&) = nullptr;  // nullptr: on every LUN
+
+  [[nodiscard]] bool on(const Lun& lun) const { return is_there == nullptr || is_there(lun); }
 };
 // Ascending, as page 00h has to list them.
 constexpr Page kPages[] = {
     {0x00, supported_pages},
     {0x80, unit_serial_number},
     {0x83, device_identification},
+    {0x86, extended_inquiry},
+    {0x8F, third_party_copy, can_copy},
     {0xB0, block_limits},
     {0xB1, block_device_characteristics},
     {0xB2, logical_block_provisioning},
+    {0xB7, block_limits_extension},
 };
 
-void supported_pages(const Lun&, DataIn& data) {
+void supported_pages(const Lun& lun, DataIn& data) {
   for (const Page& page : kPages) {
-    data.put8(page.code);
+    if (page.on(lun)) {
+      data.put8(page.code);
+    }
   }
 }
 
@@ -146,7 +186,7 @@ void supported_pages(const Lun&, DataIn& data) {
 Outcome vital_product_data(const Context& c) {
   const uint8_t code = c.cdb()[2];
   for (const Page& page : kPages) {
-    if (page.code == code) {
+    if (page.code == code && page.on(c.lun)) {
       DataIn data(c);
       data.put8(0x00);  // peripheral qualifier and device type
       data.put8(code);

@@ -9,24 +9,24 @@ constexpr uint8_t kAnchor = 0x10;
 constexpr uint8_t kUnmap = 0x08;
 constexpr uint8_t kPbdata = 0x04;
 constexpr uint8_t kLbdata = 0x02;
-constexpr uint8_t kNdob = 0x01;  // WRITE SAME (16); reserved in (10)
+constexpr uint8_t kNdob = 0x01;  // reserved in WRITE SAME (10)
 
 }  // namespace
 
 Outcome write_same(const Context& c) {
-  const uint8_t flags = c.cdb()[1];
+  const uint8_t flags = c.flags();
   const bool may_unmap = (flags & kUnmap) != 0;
   if ((flags & kWriteProtect) != 0) {
-    return invalid_field(1, 7);
+    return invalid_flag(c, 7);
   }
   if ((flags & kAnchor) != 0) {
-    return invalid_field(1, 4);
+    return invalid_flag(c, 4);
   }
   if (may_unmap && !c.lun.can_unmap) {
-    return invalid_field(1, 3);
+    return invalid_flag(c, 3);
   }
   if ((flags & (kPbdata | kLbdata)) != 0) {
-    return invalid_field(1, (flags & kPbdata) != 0 ? 2 : 1);
+    return invalid_flag(c, (flags & kPbdata) != 0 ? 2 : 1);
   }
   const Extent extent = decode_extent(c);
   if (!within_medium(c.lun, extent)) {
@@ -36,7 +36,7 @@ Outcome write_same(const Context& c) {
   if (extent.blocks == 0 || (limit != 0 && extent.blocks > limit)) {
     return invalid_field(c.description.length.offset);
   }
-  const bool no_data = c.description.cdb_length == 16 && (flags & kNdob) != 0;
+  const bool no_data = c.description.cdb_length != 10 && (flags & kNdob) != 0;
   if (!no_data && c.command.data_length != c.lun.block_size) {
     return invalid_field(c.description.length.offset);
   }

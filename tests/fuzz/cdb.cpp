@@ -87,6 +87,22 @@ Lun any_lun(Input& in) {
   return lun;
 }
 
+// What came later than the corpus, and is therefore read behind all of its inputs.
+void add_features(Input& in, Lun& lun) {
+  lun.features = static_cast<uint32_t>(in.number(2));
+  const uint8_t state = in.byte();
+  lun.software_write_protect = (state & 0x07) == 0x07;
+  lun.can_switch_write_cache = (state & 0x08) != 0;
+  if ((state & 0x70) == 0x70) {
+    lun.progress = in.byte();
+  }
+  if ((state & 0x81) == 0x81) {
+    lun.sanitize_failure = SanitizeFailure::kUnrestricted;
+  }
+  lun.max_compare_and_write_blocks = in.byte();
+  lun.max_atomic_blocks = in.byte();
+}
+
 void check_extent(const Lun& lun, uint64_t offset, uint64_t length) {
   const uint64_t size = lun.blocks * lun.block_size;
   REQUIRE(offset % lun.block_size == 0);
@@ -129,10 +145,42 @@ void check_block(const Lun& lun, const Command& command, const BlockRequest& blo
       break;
     case BlockOp::kUnmap:
       break;
+    case BlockOp::kCompareAndWrite:
+      REQUIRE(lun.has(kCanCompareAndWrite));
+      REQUIRE(block.length > 0);
+      REQUIRE(command.data_length == 2 * block.length);
+      break;
+    case BlockOp::kVerifyData:
+      REQUIRE(lun.has(kCanVerify));
+      REQUIRE(block.length > 0);
+      REQUIRE(command.data_length >= (block.one_block ? lun.block_size : block.length));
+      break;
+    case BlockOp::kVerify:
+      REQUIRE(lun.has(kCanVerify));
+      REQUIRE(block.length > 0);
+      break;
+    case BlockOp::kWriteAndVerify:
+    case BlockOp::kOrWrite:
+      REQUIRE(lun.has(block.op == BlockOp::kOrWrite ? kCanOrWrite : kCanVerify));
+      REQUIRE(block.length > 0);
+      REQUIRE(block.length <= command.data_length);
+      break;
+    case BlockOp::kPrefetch:
+      REQUIRE(lun.has(kCanPrefetch));
+      REQUIRE(block.length > 0);
+      break;
+    case BlockOp::kLbaStatus:
+      REQUIRE(lun.has(kCanTellLbaStatus));
+      REQUIRE(block.length == 0);
+      REQUIRE(block.offset < lun.blocks * lun.block_size);
+      REQUIRE(block.allocation_length <= command.data_length);
+      break;
   }
   REQUIRE(lun.can_fua || !block.fua);
-  const bool reads = block.op == BlockOp::kRead || block.op == BlockOp::kFlush;
-  REQUIRE(!lun.read_only || reads);
+  const bool reads = block.op == BlockOp::kRead || block.op == BlockOp::kFlush ||
+                     block.op == BlockOp::kVerify || block.op == BlockOp::kVerifyData ||
+                     block.op == BlockOp::kPrefetch || block.op == BlockOp::kLbaStatus;
+  REQUIRE(reads || !(lun.read_only || lun.software_write_protect));
 }
 
 void check_sense(const Outcome& outcome) {
@@ -151,7 +199,7 @@ void check_sense(const Outcome& outcome) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input in(data, size);
-  const Lun lun = any_lun(in);
+  Lun lun = any_lun(in);
   const uint8_t shape = in.byte();
   // Lengths of the data buffer near what commands want, or any.
   const uint64_t lengths[] = {0, lun.block_size, 24, in.number(2), in.number(4), UINT64_MAX};
@@ -162,7 +210,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto table = command_table();
     const CommandDescription& d = table[cdb[0] % table.size()];
     cdb[0] = d.opcode;
-    if (d.has_service_action() && cdb.size() > 1) {
+    if (d.opcode == kVariableLength && cdb.size() > 9) {
+      cdb[7] = 0x18;
+      cdb[8] = 0x00;
+      cdb[9] = static_cast<uint8_t>(d.service_action);
+    } else if (d.has_service_action() && cdb.size() > 1) {
       cdb[1] = static_cast<uint8_t>((cdb[1] & 0xE0) | d.service_action);
     }
   }
@@ -174,6 +226,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if ((shape & 0x08) == 0) {
     parameters.resize(wanted);  // else: a transport that gave less than it said
   }
+  add_features(in, lun);
   std::vector<uint8_t> response(kMaxResponse);
   std::vector<Range> ranges(kMaxUnmapDescriptors);
   const Command command{.cdb = cdb, .data_length = data_length, .parameters = parameters};
@@ -181,8 +234,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   REQUIRE(outcome.response_length <= std::min<uint64_t>(data_length, kMaxResponse));
   check_sense(outcome);
-  if (outcome.kind == Outcome::Kind::kBlock) {
+  if (outcome.kind != Outcome::Kind::kReply) {
     REQUIRE(outcome.response_length == 0);
+    REQUIRE(outcome.status == Status::kGood);
+  }
+  for (const Pattern& pattern : {outcome.format.pattern, outcome.sanitize.pattern}) {
+    REQUIRE(pattern.length <= lun.block_size);
+    REQUIRE(pattern.length == 0 || pattern.offset + pattern.length <= parameters.size());
+  }
+  if (outcome.kind == Outcome::Kind::kBlock) {
     check_block(lun, command, outcome.block, ranges);
   }
 
@@ -190,7 +250,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const CommandDescription* d = find_command(cdb);
   if (d == nullptr || d->has(kAnsweredByTarget) || !is_supported(lun, *d)) {
     REQUIRE(outcome.status == Status::kCheckCondition);
-    REQUIRE(outcome.sense.code == asc::kInvalidOperationCode || cdb.size() < 2);
+    REQUIRE(outcome.sense.code == asc::kInvalidOperationCode ||
+            cdb.size() < service_action_end(cdb.empty() ? 0 : cdb[0]));
   } else if (cdb.size() < d->cdb_length) {
     REQUIRE(outcome.sense.code == asc::kInvalidFieldInCdb);
   } else {

@@ -58,6 +58,13 @@ inline Lun everything() {
   lun.unmap_granularity_blocks = 8;
   lun.unmap_alignment_blocks = 4;
   lun.max_write_same_blocks = 65536;
+  lun.features = UINT32_MAX;
+  lun.can_switch_write_cache = true;
+  lun.default_write_cache = true;
+  lun.max_compare_and_write_blocks = 32;
+  lun.max_atomic_blocks = 256;
+  lun.threshold_exponent = 11;
+  lun.resources = ProvisioningResources{.available = 1000, .used = 24};
   return lun;
 }
 
@@ -114,8 +121,20 @@ inline Sense illegal(AdditionalSense code, uint16_t byte, std::optional<uint8_t>
 inline Sense invalid_field(uint16_t byte, std::optional<uint8_t> bit = {}) {
   return illegal(asc::kInvalidFieldInCdb, byte, bit);
 }
-inline Sense illegal_parameter(AdditionalSense code, uint16_t byte) {
-  return {.key = SenseKey::kIllegalRequest, .code = code, .field = byte, .field_in_cdb = false};
+inline Sense illegal_parameter(AdditionalSense code, uint16_t byte,
+                               std::optional<uint8_t> bit = {}) {
+  return {.key = SenseKey::kIllegalRequest,
+          .code = code,
+          .field = byte,
+          .field_in_cdb = false,
+          .field_bit = bit};
+}
+inline Sense invalid_parameter(uint16_t byte, std::optional<uint8_t> bit = {}) {
+  return illegal_parameter(asc::kInvalidFieldInParameterList, byte, bit);
+}
+// The data buffer is shorter than the CDB's transfer.
+inline Sense short_buffer() {
+  return {.key = SenseKey::kIllegalRequest, .code = asc::kInvalidFieldInCommandInformationUnit};
 }
 
 inline void expect_check(const Answer& answer, const Sense& sense) {
@@ -143,12 +162,30 @@ inline uint64_t get_be(const Bytes& bytes, size_t offset, size_t width) {
   return value;
 }
 
-// A CDB of this command with everything zero but operation code and service action.
+// Where a CDB has its service action, by hand: byte 1, or bytes 8 and 9 of a variable length CDB.
+inline bool is_service_action(const CommandDescription& d, size_t byte, int bit) {
+  return d.opcode == 0x7F ? byte == 8 || byte == 9 : d.has_service_action() && byte == 1 && bit < 5;
+}
+
+inline void set_service_action(Bytes& cdb, uint16_t service_action) {
+  if (cdb.at(0) == 0x7F) {
+    cdb.at(8) = static_cast<uint8_t>(service_action >> 8);
+    cdb.at(9) = static_cast<uint8_t>(service_action);
+  } else {
+    cdb.at(1) = static_cast<uint8_t>((cdb.at(1) & 0xE0) | service_action);
+  }
+}
+
+// A CDB of this command with everything zero but operation code, service action and, in a variable
+// length CDB, its length.
 inline Bytes blank_cdb(const CommandDescription& d) {
   Bytes cdb(d.cdb_length, 0);
   cdb[0] = d.opcode;
+  if (d.opcode == 0x7F) {
+    cdb[7] = 0x18;
+  }
   if (d.has_service_action()) {
-    cdb[1] = static_cast<uint8_t>(d.service_action);
+    set_service_action(cdb, d.service_action);
   }
   return cdb;
 }

@@ -44,6 +44,7 @@ TEST(ExecuteCost, NoCommandAllocates) {
   Lun lun;
   lun.blocks = 1 << 20;
   lun.can_unmap = lun.can_fua = true;
+  lun.features = UINT32_MAX;
   lun.serial = "3a5b6c7d-8e9f-4a1b-8c2d-0123456789ab";
   std::array<uint8_t, kMaxResponse> response;
   std::array<Range, kMaxUnmapDescriptors> ranges;
@@ -53,9 +54,14 @@ TEST(ExecuteCost, NoCommandAllocates) {
   const uint64_t before = allocations;
   for (const CommandDescription& d : command_table()) {
     for (int option = 0; option < 256; ++option) {
-      std::array<uint8_t, kMaxFixedCdb> cdb{};
+      std::array<uint8_t, kLongestCdb> cdb{};
       cdb[0] = d.opcode;
-      cdb[1] = static_cast<uint8_t>(d.has_service_action() ? d.service_action : option & 1);
+      if (d.opcode == 0x7F) {
+        cdb[7] = 0x18;
+        cdb[9] = static_cast<uint8_t>(d.service_action);
+      } else {
+        cdb[1] = static_cast<uint8_t>(d.has_service_action() ? d.service_action : option & 0x11);
+      }
       cdb[2] = static_cast<uint8_t>(option);
       cdb[d.length.width != 0 ? d.length.offset + d.length.width - 1 : 4] = 24;
       const std::span<const uint8_t> as_given(cdb.data(), d.cdb_length);

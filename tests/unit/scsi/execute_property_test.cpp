@@ -41,6 +41,11 @@ rc::Gen<Lun> any_lun() {
     lun.can_unmap = *rc::gen::arbitrary<bool>();
     lun.unmap_zeroes = *rc::gen::arbitrary<bool>();
     lun.thin = *rc::gen::arbitrary<bool>();
+    lun.features = *rc::gen::element(0u, UINT32_MAX, UINT32_MAX, 0x155u, 0x2AAu);
+    lun.software_write_protect = *rc::gen::weightedElement<bool>({{1, true}, {9, false}});
+    lun.can_switch_write_cache = *rc::gen::arbitrary<bool>();
+    lun.max_compare_and_write_blocks = *rc::gen::element<uint8_t>(1, 16, 255);
+    lun.max_atomic_blocks = *rc::gen::element(1u, 256u);
     lun.max_transfer_blocks = *rc::gen::element(0u, 1u, 128u, 8192u, UINT32_MAX);
     lun.max_unmap_blocks = *rc::gen::element(0u, 1u, 1000u);
     lun.max_unmap_descriptors = *rc::gen::element(0u, 1u, 16u, 256u);
@@ -62,10 +67,13 @@ std::vector<const CommandDescription*> commands(bool (*wanted)(const CommandDesc
 // The range rule, in 128 bits: where nothing can overflow.
 RC_GTEST_PROP(ExecuteProperty, AnExtentIsOutOfRangeExactlyWhereItsEndIsBehindTheLastBlock, ()) {
   Lun lun = *any_lun();
-  lun.read_only = false;
+  lun.read_only = lun.software_write_protect = false;
   lun.max_transfer_blocks = 0;
   lun.max_write_same_blocks = 0;
-  const auto with_lba = commands([](const CommandDescription& d) { return d.lba.width != 0; });
+  lun.features = UINT32_MAX;
+  const auto with_lba = commands([](const CommandDescription& d) {
+    return d.lba.width != 0 && d.transfer != Transfer::kDataIn;
+  });
   const CommandDescription& d = **rc::gen::elementOf(with_lba);
   const uint64_t lba_mask = d.cdb_length == 6  ? 0x1FFFFF
                             : d.lba.width == 8 ? UINT64_MAX
@@ -83,7 +91,7 @@ RC_GTEST_PROP(ExecuteProperty, AnExtentIsOutOfRangeExactlyWhereItsEndIsBehindThe
   if (answer.block()) {
     const BlockRequest& block = answer.outcome.block;
     RC_ASSERT(Wide{block.offset} == Wide{lba} * lun.block_size);
-    if (block.op == BlockOp::kFlush && blocks == 0) {
+    if ((block.op == BlockOp::kFlush || block.op == BlockOp::kPrefetch) && blocks == 0) {
       RC_ASSERT(Wide{block.offset} + block.length == Wide{lun.blocks} * lun.block_size);
     } else {
       RC_ASSERT(Wide{block.length} == Wide{blocks} * lun.block_size);
@@ -101,7 +109,7 @@ Bytes random_cdb(const CommandDescription& d) {
          {1, rc::gen::inRange(0, 256)}}));
   }
   if (d.has_service_action()) {
-    cdb[1] = static_cast<uint8_t>((cdb[1] & 0xE0) | d.service_action);
+    test::set_service_action(cdb, d.service_action);
   }
   return cdb;
 }
@@ -114,7 +122,10 @@ auto comparable(const test::Answer& a) {
   }
   return std::tuple(o.kind, o.status, o.sense.key, o.sense.code, o.sense.field, o.sense.field_bit,
                     a.data, ranges, o.block.op, o.block.fua, o.block.may_unmap, o.block.offset,
-                    o.block.length);
+                    o.block.length, o.block.immediate, o.block.one_block, o.block.atomic,
+                    o.block.allocation_length, o.mode.write_cache, o.mode.software_write_protect,
+                    o.format.immediate, o.sanitize.immediate, o.sanitize.unrestricted_exit,
+                    o.copy.list_identifier, o.copy.allocation_length, o.copy.failed_segment);
 }
 
 // What REPORT SUPPORTED OPERATION CODES says of the bits of a CDB is true.
@@ -128,8 +139,7 @@ RC_GTEST_PROP(ExecuteProperty, BitsOutsideTheUsageDataChangeNothing, ()) {
   const auto expected = comparable(run(lun, cdb, data_length, list));
   for (size_t i = 1; i < cdb.size(); ++i) {
     for (int bit = 0; bit < 8; ++bit) {
-      const bool in_service_action = d.has_service_action() && i == 1 && bit < 5;
-      if ((d.usage[i] >> bit & 1) == 0 && !in_service_action) {
+      if ((d.usage[i] >> bit & 1) == 0 && !test::is_service_action(d, i, bit)) {
         Bytes other = cdb;
         other[i] ^= static_cast<uint8_t>(1 << bit);
         RC_ASSERT(comparable(run(lun, other, data_length, list)) == expected);
@@ -138,14 +148,35 @@ RC_GTEST_PROP(ExecuteProperty, BitsOutsideTheUsageDataChangeNothing, ()) {
   }
 }
 
+// A parameter list with which the options of its command come to count; empty for most.
+Bytes valid_list(const CommandDescription& d) {
+  Bytes list;
+  if (d.opcode == 0x48 && d.service_action == 0x01) {
+    list = {1, 0, 0, 4, 0xAA, 0xAA, 0xAA, 0xAA};
+  } else if (d.opcode == 0x83 && d.service_action == 0x10) {
+    list.resize(32, 0);
+    list[1] = 30;
+    list[15] = 16;
+    list[27] = 1;
+  } else if (d.opcode == 0x83 && d.service_action == 0x11) {
+    list.resize(552, 0);
+    test::put_be(list, 0, 2, 550);
+    list[535] = 16;
+    list[547] = 1;
+  }
+  return list;
+}
+
 // And the other way round: no bit is claimed that nothing looks at. For each bit there is a CDB on
 // a LUN that can everything, or on one that can nothing, whose answer changes with it.
 TEST(ExecuteProperty, EveryBitOfTheUsageDataChangesSomeAnswer) {
-  const Lun luns[] = {test::everything(), test::plain()};
+  Lun no_fua = test::everything();
+  no_fua.can_fua = false;
+  const Lun luns[] = {test::everything(), test::plain(), no_fua};
   for (const CommandDescription* d : commands([](const CommandDescription&) { return true; })) {
     for (size_t i = 1; i < d->cdb_length; ++i) {
       for (int bit = 0; bit < 8; ++bit) {
-        if ((d->usage[i] >> bit & 1) == 0 || (d->has_service_action() && i == 1 && bit < 5)) {
+        if ((d->usage[i] >> bit & 1) == 0 || test::is_service_action(*d, i, bit)) {
           continue;
         }
         bool matters = false;
@@ -166,11 +197,20 @@ TEST(ExecuteProperty, EveryBitOfTheUsageDataChangesSomeAnswer) {
             if (d->opcode == 0x1B) {
               cdb[4] = 1;
             }
-            const uint64_t data_length =
-                d->transfer == Transfer::kOneBlock ? lun.block_size : test::kPlenty;
-            const auto before = comparable(run(lun, cdb, data_length));
+            if (d->opcode == 0x15 || d->opcode == 0x55) {
+              cdb[1] = 0x10;  // PF
+            }
+            const Bytes list = variant == 2 ? valid_list(*d) : Bytes{};
+            if (!list.empty()) {
+              test::put_be(cdb, d->length.offset, d->length.width, list.size());
+            }
+            const uint64_t data_length = d->transfer == Transfer::kOneBlock ? lun.block_size
+                                         : d->transfer == Transfer::kCompareAndWrite
+                                             ? 2 * lun.block_size
+                                             : test::kPlenty;
+            const auto before = comparable(run(lun, cdb, data_length, list));
             cdb[i] ^= static_cast<uint8_t>(1 << bit);
-            matters |= comparable(run(lun, cdb, data_length)) != before;
+            matters |= comparable(run(lun, cdb, data_length, list)) != before;
           }
         }
         EXPECT_TRUE(matters) << d->name << " byte " << i << " bit " << bit;
@@ -182,7 +222,7 @@ TEST(ExecuteProperty, EveryBitOfTheUsageDataChangesSomeAnswer) {
 RC_GTEST_PROP(ExecuteProperty, EveryUnmapRangeIsOneOfTheListAndWithinTheLun, ()) {
   Lun lun = *any_lun();
   lun.can_unmap = true;
-  lun.read_only = false;
+  lun.read_only = lun.software_write_protect = false;
   lun.max_unmap_blocks = 0;
   const auto count = *rc::gen::inRange<size_t>(0, 20);
   Bytes list(8 + 16 * count, 0);

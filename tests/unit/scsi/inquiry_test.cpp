@@ -17,7 +17,7 @@ std::string text(const Bytes& data, size_t offset, size_t length) {
 TEST(Inquiry, GoldenBytes) {
   const test::Answer answer = run(test::everything(), kInquiry);
   test::expect_good(answer);
-  Bytes expected = {0x00, 0x00, 0x06, 0x02, 0x5B, 0x00, 0x00, 0x02};
+  Bytes expected = {0x00, 0x00, 0x06, 0x02, 0x5B, 0x08, 0x00, 0x02};
   for (const char c : std::string("LIO-ORG TCMU device     0002")) {
     expected.push_back(static_cast<uint8_t>(c));
   }
@@ -66,8 +66,21 @@ TEST(Inquiry, CmddtIsRefused) {
 }
 
 // A LUN's identity does not depend on what it can do.
-TEST(Inquiry, IsTheSameForAPlainLun) {
-  EXPECT_EQ(run(test::plain(), kInquiry).data, run(test::everything(), kInquiry).data);
+TEST(Inquiry, OfAPlainLunIsTheSameButForThirdPartyCopy) {
+  Bytes plain = run(test::plain(), kInquiry).data;
+  EXPECT_EQ(plain[5], 0x00);
+  plain[5] = 0x08;
+  EXPECT_EQ(plain, run(test::everything(), kInquiry).data);
+}
+
+TEST(Inquiry, ThirdPartyCopyIsToldWhereTheLunCopiesOrUsesTokens) {
+  Lun lun = test::plain();
+  for (const uint32_t feature : {kCanCopy, kCanUseTokens}) {
+    lun.features = feature;
+    EXPECT_EQ(run(lun, kInquiry).data[5], 0x08);
+  }
+  lun.features = ~(kCanCopy | kCanUseTokens);
+  EXPECT_EQ(run(lun, kInquiry).data[5], 0x00);
 }
 
 }  // namespace

@@ -39,14 +39,20 @@ Bytes pages10(const test::Answer& answer) {
 const Bytes kErrorRecovery = {0x01, 0x0A, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 const Bytes kCaching = {0x08, 0x12, 0x04, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 const Bytes kControl = {0x0A, 0x0A, 0x02, 0x10, 0x00, 0x40, 0, 0, 0xFF, 0xFF, 0, 0};
+const Bytes kControlExtension = {0x4A, 0x01, 0, 28, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                 0,    0,    0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 const Bytes kInformationalExceptions = {0x1C, 0x0A, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 
-Bytes all_pages() {
+Bytes joined(const std::vector<Bytes>& pages) {
   Bytes all;
-  for (const Bytes& page : {kErrorRecovery, kCaching, kControl, kInformationalExceptions}) {
+  for (const Bytes& page : pages) {
     all.insert(all.end(), page.begin(), page.end());
   }
   return all;
+}
+
+Bytes all_pages() {
+  return joined({kErrorRecovery, kCaching, kControl, kInformationalExceptions});
 }
 
 TEST(ModeSense, GoldenBytesOfEachPage) {
@@ -55,26 +61,66 @@ TEST(ModeSense, GoldenBytesOfEachPage) {
     EXPECT_EQ(pages6(sense6(lun, page[0])), page);
     EXPECT_EQ(pages10(sense10(lun, page[0])), page);
     EXPECT_EQ(pages6(sense6(lun, page[0] | kDefault)), page);
-    EXPECT_EQ(pages6(sense6(lun, page[0], 0xFF)), page);
+    EXPECT_EQ(pages6(sense6(lun, page[0], 0xFF)),
+              page == kControl ? joined({kControl, kControlExtension}) : page);
   }
+  EXPECT_EQ(pages6(sense6(lun, 0x0A, 0x01)), kControlExtension);
+  EXPECT_EQ(pages10(sense10(lun, 0x0A, 0x01)), kControlExtension);
 }
 
 TEST(ModeSense, AllPagesAreTheSingleOnesInOrder) {
   const Lun lun = test::everything();
   EXPECT_EQ(pages6(sense6(lun, 0x3F)), all_pages());
   EXPECT_EQ(pages10(sense10(lun, 0x3F)), all_pages());
-  EXPECT_EQ(pages10(sense10(lun, 0x3F, 0xFF)), all_pages());
+  EXPECT_EQ(
+      pages10(sense10(lun, 0x3F, 0xFF)),
+      joined({kErrorRecovery, kCaching, kControl, kControlExtension, kInformationalExceptions}));
 }
 
 TEST(ModeSense, WceIsTheLunsWriteCache) {
   Lun lun = test::everything();
   lun.write_cache = false;
   EXPECT_EQ(pages6(sense6(lun, 0x08))[2], 0x00);
+  EXPECT_EQ(pages6(sense6(lun, 0x08 | kDefault))[2], 0x04);
+  lun.write_cache = true;
+  lun.default_write_cache = false;
+  EXPECT_EQ(pages6(sense6(lun, 0x08))[2], 0x04);
   EXPECT_EQ(pages6(sense6(lun, 0x08 | kDefault))[2], 0x00);
 }
 
-TEST(ModeSense, NothingIsChangeable) {
+TEST(ModeSense, TheDefaultOfAWceThatCantBeChangedIsTheCurrentOne) {
+  for (const bool can_select : {false, true}) {
+    Lun lun = test::everything();
+    lun.default_write_cache = false;
+    lun.features = can_select ? uint32_t{kCanSelectMode} : 0u;
+    lun.can_switch_write_cache = !can_select;
+    EXPECT_EQ(pages6(sense6(lun, 0x08 | kDefault))[2], 0x04);
+    EXPECT_EQ(pages6(sense6(lun, 0x08 | kChangeable))[2], 0x00);
+  }
+}
+
+TEST(ModeSense, SwpIsTheLunsAndByDefaultNotSet) {
+  Lun lun = test::everything();
+  lun.software_write_protect = true;
+  EXPECT_EQ(pages6(sense6(lun, 0x0A))[4], 0x08);
+  EXPECT_EQ(pages6(sense6(lun, 0x0A | kDefault))[4], 0x00);
+  EXPECT_EQ(sense6(lun, 0x3F).data[2], 0x90);  // WP, DPOFUA
+}
+
+TEST(ModeSense, WceAndSwpAreChangeable) {
   const Lun lun = test::everything();
+  Bytes caching(20, 0);
+  caching[0] = 0x08;
+  caching[1] = 0x12;
+  caching[2] = 0x04;
+  EXPECT_EQ(pages6(sense6(lun, 0x08 | kChangeable)), caching);
+  EXPECT_EQ(pages6(sense6(lun, 0x0A | kChangeable)),
+            (Bytes{0x0A, 0x0A, 0, 0, 0x08, 0, 0, 0, 0, 0, 0, 0}));
+}
+
+TEST(ModeSense, NothingIsChangeableWithoutModeSelect) {
+  Lun lun = test::everything();
+  lun.features = 0;
   Bytes expected = all_pages();
   for (size_t at = 0; at < expected.size(); at += 2u + expected[at + 1]) {
     std::fill_n(expected.begin() + static_cast<ptrdiff_t>(at) + 2, expected[at + 1], 0);
@@ -102,7 +148,7 @@ TEST(ModeSense, UnknownPagesAndSubpagesAreInvalidFields) {
                                     static_cast<uint8_t>(subpage));
         if (!known.contains(page)) {
           test::expect_check(answer, test::invalid_field(2, 5));
-        } else if (subpage != 0 && subpage != 0xFF) {
+        } else if (subpage != 0 && subpage != 0xFF && !(page == 0x0A && subpage == 1)) {
           test::expect_check(answer, test::invalid_field(3));
         } else {
           test::expect_good(answer);

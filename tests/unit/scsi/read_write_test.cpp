@@ -13,13 +13,16 @@ struct Case {
   bool has_flags;    // DPO, FUA, RDPROTECT or WRPROTECT in byte 1
   uint8_t lba_byte;  // where the sense data points for an LBA
   uint8_t length_byte;
+  uint8_t service_action = 0;  // of a variable length CDB
 };
 
 const Case kCases[] = {
-    {0x08, BlockOp::kRead, false, 1, 4},  {0x28, BlockOp::kRead, true, 2, 7},
-    {0xA8, BlockOp::kRead, true, 2, 6},   {0x88, BlockOp::kRead, true, 2, 10},
-    {0x0A, BlockOp::kWrite, false, 1, 4}, {0x2A, BlockOp::kWrite, true, 2, 7},
-    {0xAA, BlockOp::kWrite, true, 2, 6},  {0x8A, BlockOp::kWrite, true, 2, 10},
+    {0x08, BlockOp::kRead, false, 1, 4},        {0x28, BlockOp::kRead, true, 2, 7},
+    {0xA8, BlockOp::kRead, true, 2, 6},         {0x88, BlockOp::kRead, true, 2, 10},
+    {0x0A, BlockOp::kWrite, false, 1, 4},       {0x2A, BlockOp::kWrite, true, 2, 7},
+    {0xAA, BlockOp::kWrite, true, 2, 6},        {0x8A, BlockOp::kWrite, true, 2, 10},
+    {0x7F, BlockOp::kRead, true, 12, 28, 0x09}, {0x7F, BlockOp::kWrite, true, 12, 28, 0x0B},
+    {0x8B, BlockOp::kOrWrite, true, 2, 10},
 };
 
 class ReadWrite : public ::testing::TestWithParam<Case> {
@@ -40,6 +43,16 @@ class ReadWrite : public ::testing::TestWithParam<Case> {
         test::put_be(cdb, 7, 2, blocks);
         return cdb;
       }
+      case 3: {
+        Bytes cdb(32, 0);
+        cdb[0] = p.opcode;
+        cdb[7] = 0x18;
+        cdb[9] = p.service_action;
+        cdb[10] = flags;
+        test::put_be(cdb, 12, 8, lba);
+        test::put_be(cdb, 28, 4, blocks);
+        return cdb;
+      }
       case 5: {
         Bytes cdb(12, 0);
         cdb[0] = p.opcode;
@@ -58,12 +71,15 @@ class ReadWrite : public ::testing::TestWithParam<Case> {
       }
     }
   }
+  [[nodiscard]] uint16_t flags_byte() const { return GetParam().opcode == 0x7F ? 10 : 1; }
   [[nodiscard]] bool is_read() const { return GetParam().op == BlockOp::kRead; }
 };
 
 std::string name_of(const ::testing::TestParamInfo<Case>& info) {
-  constexpr const char* kSizes[] = {"6", "10", "", "", "16", "12"};
-  return std::string(info.param.op == BlockOp::kRead ? "Read" : "Write") +
+  constexpr const char* kSizes[] = {"6", "10", "", "32", "16", "12"};
+  return std::string(info.param.op == BlockOp::kRead    ? "Read"
+                     : info.param.op == BlockOp::kWrite ? "Write"
+                                                        : "OrWrite") +
          kSizes[info.param.opcode >> 5];
 }
 INSTANTIATE_TEST_SUITE_P(, ReadWrite, ::testing::ValuesIn(kCases), name_of);
@@ -104,7 +120,8 @@ TEST_P(ReadWrite, LengthZeroIsNothingButInSixByteCdbs256Blocks) {
 }
 
 TEST_P(ReadWrite, LastBlockIsWithinAndTheNextIsOutOfRange) {
-  const Lun lun = test::plain();
+  Lun lun = test::plain();
+  lun.features = kCanOrWrite;
   const Sense out = test::illegal(asc::kLbaOutOfRange, GetParam().lba_byte);
   EXPECT_TRUE(run(lun, cdb(2047, 1)).block());
   EXPECT_TRUE(run(lun, cdb(2047 - 254, 255)).block());
@@ -130,12 +147,11 @@ TEST_P(ReadWrite, ALongerDataBufferChangesNothing) {
 
 TEST_P(ReadWrite, AShorterDataBuffer) {
   const Lun lun = test::everything();
-  const Sense invalid = test::invalid_field(GetParam().length_byte);
   for (const uint64_t data_length : {0u, 1u, 511u, 512u, 513u, 1024u, 1535u}) {
     SCOPED_TRACE(data_length);
     const test::Answer answer = run(lun, cdb(4, 3), data_length);
     if (!is_read() || data_length % 512 != 0) {
-      test::expect_check(answer, invalid);
+      test::expect_check(answer, test::short_buffer());
     } else if (data_length == 0) {
       test::expect_good(answer);
     } else {
@@ -149,7 +165,7 @@ TEST_P(ReadWrite, AShorterDataBuffer) {
 TEST_P(ReadWriteFlags, ProtectionInformationIsRefused) {
   for (int protect = 1; protect < 8; ++protect) {
     test::expect_check(run(test::everything(), cdb(0, 1, static_cast<uint8_t>(protect << 5))),
-                       test::invalid_field(1, 7));
+                       test::invalid_field(flags_byte(), 7));
   }
 }
 
@@ -159,9 +175,9 @@ TEST_P(ReadWriteFlags, DpoAndFuaAsDpofuaSays) {
   EXPECT_TRUE(run(lun, cdb(0, 1, 0x08)).outcome.block.fua);
   EXPECT_TRUE(run(lun, cdb(0, 1, 0x18)).outcome.block.fua);
   lun.can_fua = false;
-  test::expect_check(run(lun, cdb(0, 1, 0x10)), test::invalid_field(1, 4));
-  test::expect_check(run(lun, cdb(0, 1, 0x08)), test::invalid_field(1, 3));
-  test::expect_check(run(lun, cdb(0, 1, 0x18)), test::invalid_field(1, 4));
+  test::expect_check(run(lun, cdb(0, 1, 0x10)), test::invalid_field(flags_byte(), 4));
+  test::expect_check(run(lun, cdb(0, 1, 0x08)), test::invalid_field(flags_byte(), 3));
+  test::expect_check(run(lun, cdb(0, 1, 0x18)), test::invalid_field(flags_byte(), 4));
 }
 
 TEST(Read16, AddressesThatOverflowAreOutOfRange) {
@@ -196,6 +212,67 @@ TEST(Read10, ZeroBlocksBehindTheEndAreOutOfRange) {
   test::expect_good(run(lun, test::with_extent(d, 2048, 0)));
   test::expect_check(run(lun, test::with_extent(d, 2049, 0)),
                      test::illegal(asc::kLbaOutOfRange, 2));
+}
+
+Bytes atomic_cdb(uint64_t lba, uint64_t blocks, uint8_t flags = 0, uint64_t boundary = 0) {
+  Bytes cdb(16, 0);
+  cdb[0] = 0x9C;
+  cdb[1] = flags;
+  test::put_be(cdb, 2, 8, lba);
+  test::put_be(cdb, 10, 2, boundary);
+  test::put_be(cdb, 12, 2, blocks);
+  return cdb;
+}
+
+TEST(WriteAtomic16, BecomesAnAtomicWrite) {
+  const test::Answer answer = run(test::everything(), atomic_cdb(16, 8, 0x08));
+  ASSERT_TRUE(answer.block());
+  EXPECT_EQ(answer.outcome.block.op, BlockOp::kWrite);
+  EXPECT_TRUE(answer.outcome.block.atomic);
+  EXPECT_TRUE(answer.outcome.block.fua);
+  EXPECT_EQ(answer.outcome.block.offset, 16u * 512);
+  EXPECT_EQ(answer.outcome.block.length, 8u * 512);
+}
+
+TEST(WriteAtomic16, OtherWritesAreNotAtomic) {
+  EXPECT_FALSE(run(test::everything(), {0x2A, 0, 0, 0, 0, 0, 0, 0, 1, 0}).outcome.block.atomic);
+}
+
+TEST(WriteAtomic16, NoBlocksAreGoodAndOnesBehindTheEndOutOfRange) {
+  const Lun lun = test::everything();
+  test::expect_good(run(lun, atomic_cdb(0, 0)));
+  const Sense out = test::illegal(asc::kLbaOutOfRange, 2);
+  test::expect_check(run(lun, atomic_cdb(lun.blocks + 1, 0)), out);
+  test::expect_check(run(lun, atomic_cdb(lun.blocks, 1)), out);
+  test::expect_check(run(lun, atomic_cdb(UINT64_MAX, 0)), out);
+}
+
+TEST(WriteAtomic16, ABoundaryIsRefused) {
+  test::expect_check(run(test::everything(), atomic_cdb(0, 8, 0, 8)), test::invalid_field(10));
+}
+
+TEST(WriteAtomic16, MoreThanTheMaximumAtomicTransferLengthIsRefused) {
+  Lun lun = test::everything();
+  lun.max_atomic_blocks = 100;
+  EXPECT_TRUE(run(lun, atomic_cdb(0, 100)).block());
+  test::expect_check(run(lun, atomic_cdb(0, 101)), test::invalid_field(12));
+}
+
+TEST(WriteAtomic16, GranularityAndAlignmentAreKept) {
+  Lun lun = test::everything();
+  lun.atomic_granularity_blocks = 4;
+  lun.atomic_alignment_blocks = 8;
+  EXPECT_TRUE(run(lun, atomic_cdb(8, 4)).block());
+  test::expect_check(run(lun, atomic_cdb(8, 6)), test::invalid_field(12));
+  test::expect_check(run(lun, atomic_cdb(4, 4)), test::invalid_field(2));
+}
+
+TEST(WriteAtomic16, FlagsAndDataBufferAreThoseOfWrite) {
+  Lun lun = test::everything();
+  test::expect_check(run(lun, atomic_cdb(0, 1, 0x20)), test::invalid_field(1, 7));
+  test::expect_check(run(lun, atomic_cdb(0, 2), 1023), test::short_buffer());
+  lun.can_fua = false;
+  test::expect_check(run(lun, atomic_cdb(0, 1, 0x08)), test::invalid_field(1, 3));
 }
 
 // The bits above the LBA were the LUN in SCSI-2.

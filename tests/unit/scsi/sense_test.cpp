@@ -75,5 +75,18 @@ TEST(Sense, TheLongestFitsIntoThirtyTwoBytes) {
   EXPECT_LE(kMaxDescriptorSenseLength, 32u);
 }
 
+TEST(Sense, ProgressGoesWithNotReadyAndNoSenseOnly) {
+  std::array<uint8_t, 32> out;
+  for (const SenseKey key : {SenseKey::kNoSense, SenseKey::kNotReady, SenseKey::kMediumError}) {
+    const bool told = key != SenseKey::kMediumError;
+    const Sense sense{.key = key, .code = asc::kFormatInProgress, .progress = 0x0102};
+    EXPECT_EQ(encode_fixed(sense, out), 18u);
+    EXPECT_EQ(out[15], told ? 0x80 : 0);
+    EXPECT_EQ(out[16], told ? 0x01 : 0);
+    EXPECT_EQ(out[17], told ? 0x02 : 0);
+    EXPECT_EQ(encode_descriptor(sense, out), told ? 16u : 8u);
+  }
+}
+
 }  // namespace
 }  // namespace tcmud::scsi

@@ -35,7 +35,7 @@ TEST_P(SupportedOpcodes, AllCommandsAreThoseOfTheTable) {
     ASSERT_EQ((answer.data.size() - 4) % size, 0u);
     size_t at = 4;
     for (const CommandDescription& d : command_table()) {
-      if (d.opcode == 0x42 && !lun.can_unmap) {
+      if ((d.opcode == 0x42 && !lun.can_unmap) || (d.needs != 0 && lun.features == 0)) {
         continue;
       }
       SCOPED_TRACE(d.name);
@@ -101,6 +101,17 @@ TEST(ReportSupportedOperationCodes, DpoAndFuaAreUsedOnlyWhereSupported) {
     EXPECT_EQ(report(lun, 1, opcode).data[5], 0xE0);
   }
   EXPECT_EQ(report(lun, 1, 0x41).data[5], 0xFE);
+  EXPECT_EQ(report(lun, 1, 0x2F).data[5], 0xE6);  // DPO and no FUA
+  EXPECT_EQ(report(lun, 2, 0x7F, 0x09).data[4 + 10], 0xE0);
+  EXPECT_EQ(report(lun, 2, 0x7F, 0x0A).data[4 + 10], 0xE6);
+}
+
+TEST(ReportSupportedOperationCodes, GoldenBytesOfRead32) {
+  Bytes expected = {0x00, 0x03, 0x00, 0x20, 0x7F, 0x04, 0, 0, 0, 0, 0x00, 0xFF, 0, 0x09, 0xF8, 0};
+  expected.insert(expected.end(), 8, 0xFF);
+  expected.insert(expected.end(), 8, 0);
+  expected.insert(expected.end(), 4, 0xFF);
+  EXPECT_EQ(report(test::everything(), 2, 0x7F, 0x09).data, expected);
 }
 
 TEST(ReportSupportedOperationCodes, UnmapIsNotSupportedWhereTheLunCant) {
@@ -118,8 +129,8 @@ TEST(ReportSupportedOperationCodes, ServiceActionsNeedTheRightOption) {
 
 TEST(ReportSupportedOperationCodes, AnUnknownServiceActionIsNotSupported) {
   const Lun lun = test::everything();
-  EXPECT_EQ(report(lun, 2, 0x9E, 0x12).data, kNotSupported);
-  EXPECT_EQ(report(lun, 3, 0x9E, 0x12).data, kNotSupported);
+  EXPECT_EQ(report(lun, 2, 0x9E, 0x13).data, kNotSupported);
+  EXPECT_EQ(report(lun, 3, 0x9E, 0x13).data, kNotSupported);
   EXPECT_EQ(report(lun, 3, 0x9E, 0x110).data, kNotSupported);
   EXPECT_EQ(report(lun, 3, 0x28, 1).data, kNotSupported);
 }
@@ -133,6 +144,13 @@ TEST(ReportSupportedOperationCodes, OtherOptionsAreInvalid) {
   for (const uint8_t options : {4, 5, 6, 7}) {
     test::expect_check(report(test::everything(), options, 0x28), test::invalid_field(2, 2));
   }
+}
+
+TEST(ReportSupportedTaskManagementFunctions, GoldenBytes) {
+  const Lun lun = test::plain();
+  EXPECT_EQ(run(lun, {0xA3, 0x0D, 0, 0, 0, 0, 0, 0, 0, 255, 0, 0}).data, (Bytes{0x88, 0, 0, 0}));
+  EXPECT_EQ(run(lun, {0xA3, 0x0D, 0x80, 0, 0, 0, 0, 0, 0, 255, 0, 0}).data,
+            (Bytes{0x88, 0, 0, 0x0C, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
 }
 
 }  // namespace

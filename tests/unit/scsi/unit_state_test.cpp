@@ -47,5 +47,28 @@ TEST(StartStopUnit, StoppingEjectingAndPowerConditionsAreNotSupported) {
   }
 }
 
+TEST(RequestSense, TellsTheProgressOfAFormat) {
+  Lun lun = test::plain();
+  lun.progress = 0x8000;
+  const test::Answer fixed = run(lun, {0x03, 0, 0, 0, 252, 0});
+  test::expect_good(fixed);
+  EXPECT_EQ(fixed.data,
+            (Bytes{0x70, 0, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x04, 0x04, 0, 0x80, 0x80, 0x00}));
+  lun.progress_code = asc::kSanitizeInProgress;
+  EXPECT_EQ(run(lun, {0x03, 1, 0, 0, 252, 0}).data,
+            (Bytes{0x72, 2, 0x04, 0x1B, 0, 0, 0, 8, 0x02, 0x06, 0, 0, 0x80, 0x80, 0x00, 0}));
+}
+
+TEST(PreventAllowMediumRemoval, IsGoodForAMediumThatCantBeRemoved) {
+  test::expect_good(run(test::plain(), {0x1E, 0, 0, 0, 0, 0}));
+  test::expect_good(run(test::plain(), {0x1E, 0, 0, 0, 1, 0}));
+}
+
+TEST(PreventAllowMediumRemoval, ObsoleteValuesAreRefused) {
+  for (const uint8_t prevent : {2, 3}) {
+    test::expect_check(run(test::plain(), {0x1E, 0, 0, 0, prevent, 0}), test::invalid_field(4, 1));
+  }
+}
+
 }  // namespace
 }  // namespace tcmud::scsi

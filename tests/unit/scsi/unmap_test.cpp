@@ -187,16 +187,5 @@ TEST(Unmap, WantsItsListAsParameters) {
   EXPECT_EQ(parameter_list_length(cdb_for(0xFFFF), 0xFFFF), kMaxParameterList);
 }
 
-TEST(Unmap, NoOtherCommandWantsParameters) {
-  for (const CommandDescription& d : command_table()) {
-    Bytes cdb(d.cdb_length, 0xFF);
-    cdb[0] = d.opcode;
-    if (d.has_service_action()) {
-      cdb[1] = static_cast<uint8_t>(d.service_action);
-    }
-    EXPECT_EQ(parameter_list_length(cdb, 4096) != 0, d.opcode == 0x42) << d.name;
-  }
-}
-
 }  // namespace
 }  // namespace tcmud::scsi

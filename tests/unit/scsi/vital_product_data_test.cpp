@@ -28,21 +28,64 @@ Bytes operator+(Bytes a, const Bytes& b) {
 
 TEST(VitalProductData, ListsItsPages) {
   EXPECT_EQ(page(test::everything(), 0x00),
-            (Bytes{0x00, 0x00, 0x00, 0x06, 0x00, 0x80, 0x83, 0xB0, 0xB1, 0xB2}));
+            (Bytes{0x00, 0x00, 0x00, 0x09, 0x00, 0x80, 0x83, 0x86, 0x8F, 0xB0, 0xB1, 0xB2, 0xB7}));
+  EXPECT_EQ(page(test::plain(), 0x00),
+            (Bytes{0x00, 0x00, 0x00, 0x08, 0x00, 0x80, 0x83, 0x86, 0xB0, 0xB1, 0xB2, 0xB7}));
 }
 
 TEST(VitalProductData, HasTheListedPagesAndNoOthers) {
-  const Bytes list = page(test::everything(), 0x00);
-  const Bytes listed(list.begin() + 4, list.end());
-  EXPECT_TRUE(std::is_sorted(listed.begin(), listed.end()));
-  for (int code = 0; code < 256; ++code) {
-    const auto c = static_cast<uint8_t>(code);
-    if (std::find(listed.begin(), listed.end(), c) != listed.end()) {
-      page(test::everything(), c);
-    } else {
-      test::expect_check(run(test::everything(), {0x12, 1, c, 0, 255, 0}), test::invalid_field(2));
+  for (const Lun& lun : {test::everything(), test::plain()}) {
+    const Bytes list = page(lun, 0x00);
+    const Bytes listed(list.begin() + 4, list.end());
+    EXPECT_TRUE(std::is_sorted(listed.begin(), listed.end()));
+    for (int code = 0; code < 256; ++code) {
+      const auto c = static_cast<uint8_t>(code);
+      if (std::find(listed.begin(), listed.end(), c) != listed.end()) {
+        page(lun, c);
+      } else {
+        test::expect_check(run(lun, {0x12, 1, c, 0, 255, 0}), test::invalid_field(2));
+      }
     }
   }
+}
+
+TEST(VitalProductData, ExtendedInquiryTellsSimpleTasksAndAVolatileCache) {
+  Bytes expected(64, 0);
+  expected[1] = 0x86;
+  expected[3] = 0x3C;
+  expected[5] = 0x01;
+  EXPECT_EQ(page(test::plain(), 0x86), expected);
+  expected[6] = 0x01;
+  Lun lun = test::plain();
+  lun.write_cache = true;
+  EXPECT_EQ(page(lun, 0x86), expected);
+  lun.write_cache = false;
+  lun.can_switch_write_cache = true;
+  EXPECT_EQ(page(lun, 0x86), expected);
+}
+
+TEST(VitalProductData, BlockLimitsExtensionHasNothingToTell) {
+  Bytes expected(32, 0);
+  expected[1] = 0xB7;
+  expected[3] = 0x1C;
+  EXPECT_EQ(page(test::everything(), 0xB7), expected);
+}
+
+TEST(VitalProductData, BlockLimitsOfCompareAndWriteAndOfAtomicWrites) {
+  Lun lun = test::everything();
+  lun.atomic_alignment_blocks = 8;
+  lun.atomic_granularity_blocks = 4;
+  Bytes data = page(lun, 0xB0);
+  EXPECT_EQ(data[5], 32);
+  EXPECT_EQ(test::get_be(data, 44, 4), 256u);
+  EXPECT_EQ(test::get_be(data, 48, 4), 8u);
+  EXPECT_EQ(test::get_be(data, 52, 4), 4u);
+  EXPECT_EQ(test::get_be(data, 56, 8), 0u);
+  lun.features = 0;  // what is not there has no limits, whatever the LUN says
+  data = page(lun, 0xB0);
+  EXPECT_EQ(data[5], 0);
+  EXPECT_EQ(test::get_be(data, 44, 8), 0u);
+  EXPECT_EQ(test::get_be(data, 52, 8), 0u);
 }
 
 TEST(VitalProductData, UnitSerialNumber) {
@@ -51,6 +94,14 @@ TEST(VitalProductData, UnitSerialNumber) {
   EXPECT_EQ(page(lun, 0x80), (Bytes{0x00, 0x80, 0x00, 0x05}) + ascii("ab-12"));
   lun.serial.clear();
   EXPECT_EQ(page(lun, 0x80), (Bytes{0x00, 0x80, 0x00, 0x04}) + ascii("    "));
+}
+
+// tcmu-runner told the backstore's configuration string (pool, image, paths) to every initiator.
+TEST(VitalProductData, DeviceIdentificationHasNoVendorSpecificDesignator) {
+  const Bytes data = page(test::everything(), 0x83);
+  for (size_t at = 4; at < data.size(); at += 4u + data[at + 3]) {
+    EXPECT_NE(data[at + 1] & 0x0F, 0x00);
+  }
 }
 
 // The value that tcmu-runner 1.5.4 and LIO give for this serial: multipath knows LUNs by it.
@@ -115,6 +166,7 @@ TEST(VitalProductData, BlockLimitsGoldenBytes) {
   Lun lun = test::everything();
   lun.max_unmap_blocks = 0x11223344;
   lun.max_unmap_descriptors = 100;
+  lun.features = 0;
   Bytes expected = {0x00, 0xB0, 0x00, 0x3C, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x20,
                     0x00, 0x00, 0x00, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x11, 0x22,
                     0x33, 0x44, 0x00, 0x00, 0x00, 0x64, 0x00, 0x00, 0x00, 0x08, 0x80,
@@ -149,11 +201,17 @@ TEST(VitalProductData, BlockDeviceCharacteristics) {
   expected[3] = 0x3C;
   EXPECT_EQ(page(test::plain(), 0xB1), expected);
   expected[5] = 0x01;  // non-rotating medium
+  expected[7] = 0x40;  // reads succeed after a SANITIZE (BLOCK ERASE)
   EXPECT_EQ(page(test::everything(), 0xB1), expected);
+}
+
+TEST(VitalProductData, LogicalBlockProvisioningTellsTheThresholdExponent) {
+  EXPECT_EQ(page(test::everything(), 0xB2)[4], 11);
 }
 
 TEST(VitalProductData, LogicalBlockProvisioning) {
   Lun lun = test::everything();
+  lun.threshold_exponent = 0;
   EXPECT_EQ(page(lun, 0xB2), (Bytes{0x00, 0xB2, 0x00, 0x04, 0x00, 0xE4, 0x02, 0x00}));
   lun.unmap_zeroes = false;
   EXPECT_EQ(page(lun, 0xB2), (Bytes{0x00, 0xB2, 0x00, 0x04, 0x00, 0xE0, 0x02, 0x00}));

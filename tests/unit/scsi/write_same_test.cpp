@@ -12,19 +12,27 @@ constexpr uint8_t kNdob = 0x01;
 class WriteSame : public ::testing::TestWithParam<uint8_t> {
  protected:
   [[nodiscard]] bool ten() const { return GetParam() == 0x41; }
-  [[nodiscard]] uint16_t length_byte() const { return ten() ? 7 : 10; }
+  [[nodiscard]] bool thirty_two() const { return GetParam() == 0x7F; }
+  [[nodiscard]] uint16_t flags_byte() const { return thirty_two() ? 10 : 1; }
+  [[nodiscard]] uint16_t lba_byte() const { return thirty_two() ? 12 : 2; }
+  [[nodiscard]] uint16_t length_byte() const { return ten() ? 7 : thirty_two() ? 28 : 10; }
   [[nodiscard]] test::Bytes cdb(uint64_t lba, uint64_t blocks, uint8_t flags = 0) const {
-    test::Bytes cdb(ten() ? 10 : 16, 0);
+    test::Bytes cdb(ten() ? 10 : thirty_two() ? 32 : 16, 0);
     cdb[0] = GetParam();
-    cdb[1] = flags;
-    test::put_be(cdb, 2, ten() ? 4 : 8, lba);
+    if (thirty_two()) {
+      cdb[7] = 0x18;
+      cdb[9] = 0x0D;
+    }
+    cdb[flags_byte()] = flags;
+    test::put_be(cdb, lba_byte(), ten() ? 4 : 8, lba);
     test::put_be(cdb, length_byte(), ten() ? 2 : 4, blocks);
     return cdb;
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, WriteSame, ::testing::Values(0x41, 0x93),
-                         [](const auto& info) { return info.param == 0x41 ? "Ten" : "Sixteen"; });
+INSTANTIATE_TEST_SUITE_P(, WriteSame, ::testing::Values(0x41, 0x93, 0x7F), [](const auto& info) {
+  return info.param == 0x41 ? "Ten" : info.param == 0x93 ? "Sixteen" : "ThirtyTwo";
+});
 
 TEST_P(WriteSame, BecomesOneRequest) {
   const test::Answer answer = run(test::everything(), cdb(8, 24), 512);
@@ -44,25 +52,30 @@ TEST_P(WriteSame, UnmapIsPermissionToUnmap) {
 }
 
 TEST_P(WriteSame, UnmapIsRefusedWhereTheLunCant) {
-  test::expect_check(run(test::plain(), cdb(8, 24, kUnmap), 512), test::invalid_field(1, 3));
+  test::expect_check(run(test::plain(), cdb(8, 24, kUnmap), 512),
+                     test::invalid_field(flags_byte(), 3));
 }
 
 TEST_P(WriteSame, AnchorIsRefused) {
-  test::expect_check(run(test::everything(), cdb(8, 24, 0x10), 512), test::invalid_field(1, 4));
-  test::expect_check(run(test::everything(), cdb(8, 24, 0x18), 512), test::invalid_field(1, 4));
+  test::expect_check(run(test::everything(), cdb(8, 24, 0x10), 512),
+                     test::invalid_field(flags_byte(), 4));
+  test::expect_check(run(test::everything(), cdb(8, 24, 0x18), 512),
+                     test::invalid_field(flags_byte(), 4));
 }
 
 TEST_P(WriteSame, ProtectionInformationIsRefused) {
   for (int protect = 1; protect < 8; ++protect) {
     test::expect_check(run(test::everything(), cdb(8, 24, static_cast<uint8_t>(protect << 5)), 512),
-                       test::invalid_field(1, 7));
+                       test::invalid_field(flags_byte(), 7));
   }
 }
 
 // They ask for blocks that hold their own address: not what would be written.
 TEST_P(WriteSame, PbdataAndLbdataAreRefused) {
-  test::expect_check(run(test::everything(), cdb(8, 24, 0x04), 512), test::invalid_field(1, 2));
-  test::expect_check(run(test::everything(), cdb(8, 24, 0x02), 512), test::invalid_field(1, 1));
+  test::expect_check(run(test::everything(), cdb(8, 24, 0x04), 512),
+                     test::invalid_field(flags_byte(), 2));
+  test::expect_check(run(test::everything(), cdb(8, 24, 0x02), 512),
+                     test::invalid_field(flags_byte(), 1));
 }
 
 TEST_P(WriteSame, ZeroBlocksAreRefusedAsBlockLimitsSays) {
@@ -93,7 +106,8 @@ TEST_P(WriteSame, TheRangeIsChecked) {
   EXPECT_TRUE(run(lun, cdb(2047, 1), 512).block());
   for (const auto& [lba, blocks] : std::vector<std::pair<uint64_t, uint64_t>>{
            {2048, 1}, {2047, 2}, {0, 2049}, {2049, 0}, {0xFFFFFFFF, 1}}) {
-    test::expect_check(run(lun, cdb(lba, blocks), 512), test::illegal(asc::kLbaOutOfRange, 2));
+    test::expect_check(run(lun, cdb(lba, blocks), 512),
+                       test::illegal(asc::kLbaOutOfRange, lba_byte()));
   }
 }
 
@@ -108,7 +122,7 @@ TEST_P(WriteSame, TheDataBufferIsExactlyOneBlock) {
   }
 }
 
-TEST_P(WriteSame, NdobWritesZeroesInSixteenAndMeansNothingInTen) {
+TEST_P(WriteSame, NdobWritesZeroesButMeansNothingInTen) {
   for (const uint8_t unmap : {uint8_t{0}, kUnmap}) {
     const test::Answer answer = run(test::everything(), cdb(8, 24, kNdob | unmap), ten() ? 512 : 0);
     ASSERT_TRUE(answer.block());
