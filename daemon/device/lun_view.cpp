@@ -49,19 +49,21 @@ Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::
                        .serial = read_serial(kernel, name)};
 }
 
-View make_view(const LunAttributes& attributes, const tcmud_props& props, bool write_through) {
+View make_view(const LunAttributes& attributes, const tcmud_props& props, bool write_through,
+               bool software_write_protect) {
   const uint32_t block_size = attributes.block_size;
   auto lun = std::make_shared<scsi::Lun>();
   lun->block_size = block_size;
   lun->blocks = attributes.size / block_size;
   lun->physical_block_size = props.physical_block_size;
   lun->serial = attributes.serial;
-  lun->read_only = props.read_only != 0;
+  lun->read_only = props.read_only != 0 || software_write_protect;
+  lun->software_write_protect = software_write_protect;
   lun->write_cache = props.write_cache != 0 && !write_through;
   lun->rotational = props.rotational != 0;
   lun->can_flush = props.flush == TCMUD_NATIVE;
   lun->can_fua = props.fua == TCMUD_NATIVE || lun->can_flush;
-  lun->can_unmap = props.unmap == TCMUD_NATIVE && !lun->read_only;
+  lun->can_unmap = props.unmap == TCMUD_NATIVE && props.read_only == 0;
   lun->unmap_zeroes = props.unmap_zeroes != 0;
   lun->thin = props.thin != 0;
   lun->max_transfer_blocks =

@@ -23,6 +23,7 @@ Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::
 std::string read_serial(kernel::KernelPort& kernel, const kernel::DeviceName& name);
 
 // What initiators are told, from both sides.
-View make_view(const LunAttributes& attributes, const tcmud_props& props, bool write_through);
+View make_view(const LunAttributes& attributes, const tcmud_props& props, bool write_through,
+               bool software_write_protect);
 
 }  // namespace tcmud::device

@@ -32,7 +32,21 @@ struct Command {
 };
 
 // What the block layer is asked to do.
-enum class BlockOp : uint8_t { kRead, kWrite, kFlush, kUnmap, kWriteSame, kWriteZeroes };
+enum class BlockOp : uint8_t {
+  kRead,
+  kWrite,
+  kFlush,
+  kUnmap,
+  kWriteSame,
+  kWriteZeroes,
+  kCompareAndWrite,  // the data buffer holds `length` bytes to compare, then `length` to write
+  kVerify,           // medium check without data
+  kVerifyData,       // the data buffer is compared with the medium
+  kWriteAndVerify,
+  kOrWrite,  // the data buffer is ORed into the medium
+  kPrefetch,
+  kLbaStatus,
+};
 
 struct Range {
   uint64_t offset = 0;  // bytes
@@ -42,20 +56,31 @@ struct Range {
 struct BlockRequest {
   BlockOp op = BlockOp::kRead;
   bool fua = false;  // kRead, kWrite: what is read is on the medium, what is written gets there
+  bool immediate = false;  // kFlush, kPrefetch: GOOD at once, the work goes on behind it
+  bool one_block = false;  // kVerifyData: the data buffer is one block that every block must equal
+  bool atomic = false;     // kWrite: no other command sees or changes a part of it
   bool may_unmap = false;  // kWriteSame, kWriteZeroes: the UNMAP bit was set
   // All but kUnmap: the extent on the LUN in bytes, whole blocks, never beyond its end, never empty
   // but for kFlush. kRead and kWrite: length is also that of the data, and never more than the data
   // buffer's. kWriteSame: the data buffer holds exactly one block.
   uint64_t offset = 0;
   uint64_t length = 0;
-  uint32_t ranges = 0;  // kUnmap: how many of the caller's `ranges` were filled (> 0)
+  uint32_t allocation_length = 0;  // kLbaStatus: bytes of parameter data that are wanted
+  uint32_t ranges = 0;             // kUnmap: how many of the caller's `ranges` were filled (> 0)
+};
+
+// What MODE SELECT makes of the two bits that can be changed.
+struct ModeChange {
+  bool write_cache = false;             // Caching mode page: WCE
+  bool software_write_protect = false;  // Control mode page: SWP
 };
 
 // What is to be done about a command.
 struct Outcome {
   enum class Kind : uint8_t {
-    kReply,  // answer now: status, sense, and response_length bytes of data-in
-    kBlock,  // ask the handler: `block`
+    kReply,       // answer now: status, sense, and response_length bytes of data-in
+    kBlock,       // ask the handler: `block`
+    kModeSelect,  // change what `mode` says, then answer GOOD
   };
   Kind kind = Kind::kReply;
   Status status = Status::kGood;
@@ -63,6 +88,7 @@ struct Outcome {
   // Bytes of `response` to send, already cut to the allocation length and to data_length.
   uint32_t response_length = 0;
   BlockRequest block{};
+  ModeChange mode{};
 };
 
 // How many bytes of data-out execute() wants as `parameters`; 0 for most commands, never more than

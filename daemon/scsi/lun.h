@@ -18,8 +18,9 @@ struct Lun {
   std::string vendor, product, revision;
   std::string serial;  // unit serial number; also the base of the NAA designator
 
-  bool read_only = false;
-  bool write_cache = false;  // WCE; SYNCHRONIZE CACHE and FUA mean something
+  bool read_only = false;               // writes are refused, whatever the reason
+  bool software_write_protect = false;  // SWP: the reason is an initiator's MODE SELECT
+  bool write_cache = false;             // WCE; SYNCHRONIZE CACHE and FUA mean something
   bool rotational = false;
 
   // What the handler or the core's emulation can do.
