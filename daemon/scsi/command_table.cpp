@@ -81,6 +81,15 @@ constexpr CommandDescription kTable[] = {
      .usage = {0x12, 0x03, 0xFF, 0xFF, 0xFF, kNaca},
      .execute = inquiry},
 
+    // SPC-5 "MODE SELECT (6)": WCE and SWP.
+    {.opcode = 0x15,
+     .cdb_length = 6,
+     .transfer = Transfer::kParameterList,
+     .length = {4, 1},
+     .name = "MODE SELECT (6)",
+     .usage = {0x15, 0x10, 0x00, 0x00, 0xFF, kNaca},
+     .execute = mode_select_6},
+
     // SPC-5 "MODE SENSE (6)"; SBC-4 "Mode parameters for direct access block devices".
     //   PC 3 (saved values): 05/39/00; a page or subpage that isn't there: 05/24/00
     //   DBD 0: one short LBA mode parameter descriptor
@@ -195,6 +204,18 @@ constexpr CommandDescription kTable[] = {
      .usage = {0x88, 0xF8, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
                0x00, kNaca},
      .execute = read_blocks},
+
+    // SBC-4 "COMPARE AND WRITE".
+    {.opcode = 0x89,
+     .cdb_length = 16,
+     .flags = kWritesMedium | kHasDpoFua,
+     .transfer = Transfer::kWriteBlocks,
+     .lba = {2, 8},
+     .length = {13, 1},
+     .name = "COMPARE AND WRITE",
+     .usage = {0x89, 0xF8, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00, 0x00, 0xFF,
+               0x00, kNaca},
+     .execute = compare_and_write},
 
     {.opcode = 0x8A,
      .cdb_length = 16,

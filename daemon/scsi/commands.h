@@ -21,6 +21,7 @@ namespace tcmud::scsi {
 // mode_sense.cpp
 [[nodiscard]] Outcome mode_sense_6(const Context& c);
 [[nodiscard]] Outcome mode_sense_10(const Context& c);
+[[nodiscard]] Outcome mode_select_6(const Context& c);
 
 // capacity.cpp
 [[nodiscard]] Outcome read_capacity_10(const Context& c);
@@ -29,6 +30,7 @@ namespace tcmud::scsi {
 // read_write.cpp
 [[nodiscard]] Outcome read_blocks(const Context& c);
 [[nodiscard]] Outcome write_blocks(const Context& c);
+[[nodiscard]] Outcome compare_and_write(const Context& c);
 
 // synchronize_cache.cpp
 [[nodiscard]] Outcome synchronize_cache(const Context& c);

@@ -153,4 +153,23 @@ Outcome mode_sense_10(const Context& c) {
   return data.reply();
 }
 
+// One page behind a header without block descriptors: Caching (WCE) or Control (SWP).
+Outcome mode_select_6(const Context& c) {
+  const std::span<const uint8_t> list = c.command.parameters;
+  if (list.size() < 4 + 12 || list[3] != 0 || list.size() < size_t{4} + 2 + list[5]) {
+    return illegal_cdb(asc::kParameterListLengthError, 4);
+  }
+  Outcome outcome;
+  outcome.kind = Outcome::Kind::kModeSelect;
+  outcome.mode = {c.lun.write_cache, c.lun.software_write_protect};
+  if (list[4] == 0x08) {
+    outcome.mode.write_cache = (list[6] & 0x04) != 0;
+  } else if (list[4] == 0x0A) {
+    outcome.mode.software_write_protect = (list[8] & 0x08) != 0;
+  } else {
+    return illegal_parameter(asc::kInvalidFieldInParameterList, 4);
+  }
+  return outcome;
+}
+
 }  // namespace tcmud::scsi

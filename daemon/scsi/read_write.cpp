@@ -72,4 +72,17 @@ Outcome write_blocks(const Context& c) {
   return outcome;
 }
 
+Outcome compare_and_write(const Context& c) {
+  Outcome outcome;
+  if (!decode(c, outcome)) {
+    return outcome;
+  }
+  if (2 * outcome.block.length != c.command.data_length) {
+    outcome = invalid_field(c.description.length.offset);
+    return outcome;
+  }
+  ask(outcome, BlockOp::kCompareAndWrite);
+  return outcome;
+}
+
 }  // namespace tcmud::scsi

@@ -31,7 +31,7 @@ class BlockingIoTest : public ::testing::Test {
   FakeSystem system_{1u << 20};
   char buffer_[512] = {};
   iovec iov_ = {buffer_, sizeof(buffer_)};
-  BlockingIo io_{FakeSystem::table(), 3, false, {UnmapBy::kPunchHole}};
+  BlockingIo io_{FakeSystem::table(), 3, false, {UnmapBy::kPunchHole}, 512};
 };
 
 TEST_F(BlockingIoTest, only_a_fua_write_is_made_durable_at_once) {
