@@ -44,7 +44,7 @@ class LoopOwner {
 //
 // Threads: everything but execute(), post(), stop_taking() and the completions of handlers runs on
 // the holder of the loop role, one thread at a time. Invariants: a command is in exactly one place
-// (the handler, `ready_`, `parked_`, `completed_`, or answered); the ring's tail moves in kick()
+// (the handler, `ready_`, `parked_`, `completed_`, waiting in the dispatcher, or answered); the ring's tail moves in kick()
 // only; there is one kick per batch.
 class Loop final : plugin::CompletionSink {
  public:
