@@ -115,7 +115,7 @@ TEST_F(BlockingIoTest, durable_zeroes_are_synced) {
 }
 
 TEST_F(BlockingIoTest, unknown_operations_are_refused) {
-  for (const uint16_t op : {0, 6, 7, 8, 65535}) {
+  for (const uint16_t op : {0, 6, 7, 9, 65535}) {
     tcmud_request request{};
     request.op = op;
     EXPECT_EQ(run(request), TCMUD_NOT_SUPPORTED);
