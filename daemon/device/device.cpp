@@ -82,6 +82,7 @@ struct Device::Impl final : LoopOwner {
   Result<void> start_engine();
   Result<void> open_adopted();
   void close_all();
+  [[nodiscard]] View view() const { return make_view(attributes, backend->props(), modes); }
   Result<void> set_blocked(bool blocked) {
     return kernel.write_attribute(name, "action/block_dev", blocked ? "1" : "0");
   }
@@ -94,6 +95,8 @@ struct Device::Impl final : LoopOwner {
   void reconfigure(const kernel::Change& change, kernel::Reply& reply);
   Result<void> resize(uint64_t bytes);
   Result<void> set_write_cache(bool enabled);
+  void select_mode(const scsi::ModeChange& mode, uint64_t ticket);
+  void tell_write_cache();
   void remove(kernel::Reply& reply);
   void shut_down(std::chrono::steady_clock::time_point deadline);
   void recover_ring();
@@ -128,6 +131,10 @@ struct Device::Impl final : LoopOwner {
                name.subtype, status);
   }
 
+  void mode_wanted(const scsi::ModeChange& mode, uint64_t ticket) override {
+    strand.post([this, mode, ticket] { select_mode(mode, ticket); });
+  }
+
   kernel::KernelPort& kernel;
   const plugin::Registry& registry;
   Settings settings;
@@ -137,10 +144,13 @@ struct Device::Impl final : LoopOwner {
   const StateChanged state_changed;
   std::atomic<State> state{State::kOpening};  // set on the strand, read anywhere
   std::atomic<bool> refreshing{false};        // an identity refresh is under way: one is enough
-  bool removed = false;                       // no configfs any more
+  static constexpr int kNotTelling = -1;
+  // What the strand is just writing to attrib/emulate_write_cache; read by reconfigure().
+  std::atomic<int> telling_write_cache{kNotTelling};
+  bool removed = false;  // no configfs any more
 
   LunAttributes attributes;
-  bool write_through = false;
+  Modes modes;
   // In the order of their lives: the engine's threads end first, then the handler closes, then
   // memory goes.
   kernel::UioPort port;
@@ -197,9 +207,7 @@ Result<void> Device::Impl::attach_ring() {
 }
 
 Result<void> Device::Impl::start_engine() {
-  auto created =
-      Engine::create(*ring, port, *backend, make_view(attributes, backend->props(), write_through),
-                     settings.poll_limit_us, lun, *this);
+  auto created = Engine::create(*ring, port, *backend, view(), settings.poll_limit_us, lun, *this);
   if (!created) {
     return tl::unexpected(created.error());
   }
@@ -299,8 +307,7 @@ void Device::Impl::publish_view(bool capacity_changed) {
   if (engine == nullptr) {
     return;
   }
-  engine->post([view = make_view(attributes, backend->props(), write_through),
-                capacity_changed](Dispatcher& dispatcher) {
+  engine->post([view = view(), capacity_changed](Dispatcher& dispatcher) {
     dispatcher.set_view(view);
     if (capacity_changed) {
       dispatcher.raise_capacity_changed();
@@ -324,8 +331,9 @@ Result<void> Device::Impl::set_write_cache(bool enabled) {
     return fail(EOPNOTSUPP, "the backend has no write cache that could be switched on");
   }
   const bool through = !enabled && backend->props().write_cache != 0;
-  if (through != write_through) {
-    write_through = through;
+  modes.default_write_through = through;
+  if (through != modes.write_through) {
+    modes.write_through = through;
     log::info(lun, "write cache {}",
               through ? "switched off: every write is durable when it is answered" : "switched on");
     publish_view(false);
@@ -358,6 +366,44 @@ void Device::Impl::reconfigure(const kernel::Change& change, kernel::Reply& repl
     log::error(lun, "not reconfigured: {}", result.error().message);
   }
   reply.send(result ? 0 : -result.error().code);
+}
+
+void Device::Impl::select_mode(const scsi::ModeChange& mode, uint64_t ticket) {
+  if (engine == nullptr) {
+    return;
+  }
+  const bool through = !mode.write_cache && backend->props().write_cache != 0;
+  const bool cache_changed = through != modes.write_through;
+  if (cache_changed) {
+    log::info(lun, "an initiator switched the write cache {}", through ? "off" : "on");
+  }
+  if (mode.software_write_protect != modes.software_write_protect) {
+    log::info(lun, "an initiator switched software write protection {}",
+              mode.software_write_protect ? "on" : "off");
+  }
+  modes.write_through = through;
+  modes.software_write_protect = mode.software_write_protect;
+  engine->post([view = view(), ticket](Dispatcher& dispatcher) {
+    dispatcher.set_view(view);
+    dispatcher.mode_changed(ticket);
+  });
+  if (cache_changed && !removed) {
+    tell_write_cache();
+  }
+}
+
+// configfs says what is in force, so that saved configurations tell the truth. The kernel makes an
+// event of it and keeps the writer waiting for the reply, so that one is not left to this strand.
+void Device::Impl::tell_write_cache() {
+  const bool cached = backend->props().write_cache != 0 && !modes.write_through;
+  telling_write_cache.store(cached ? 1 : 0);
+  const auto written =
+      kernel.write_attribute(name, "attrib/emulate_write_cache", cached ? "1" : "0");
+  telling_write_cache.store(kNotTelling);
+  if (!written) {
+    log::warning(lun, "attrib/emulate_write_cache does not tell that the write cache is {}: {}",
+                 cached ? "on" : "off", written.error().message);
+  }
 }
 
 void Device::Impl::remove(kernel::Reply& reply) {
@@ -427,11 +473,10 @@ void Device::Impl::refresh_identity() {
   if (!removed) {
     attributes.serial = read_serial(kernel, name);
   }
-  engine->post(
-      [view = make_view(attributes, backend->props(), write_through)](Dispatcher& dispatcher) {
-        dispatcher.set_view(view);
-        dispatcher.set_identity_fresh_until(monotonic_ns() + kIdentityFresh);
-      });
+  engine->post([view = view()](Dispatcher& dispatcher) {
+    dispatcher.set_view(view);
+    dispatcher.set_identity_fresh_until(monotonic_ns() + kIdentityFresh);
+  });
 }
 
 Device::Device(kernel::KernelPort& kernel, const plugin::Registry& registry,
@@ -452,6 +497,11 @@ void Device::adopt() {
 }
 
 void Device::reconfigure(kernel::Change change, kernel::Reply reply) {
+  const auto* cache = std::get_if<kernel::WriteCacheChange>(&change);
+  if (cache != nullptr && impl_->telling_write_cache.load() == (cache->enabled ? 1 : 0)) {
+    reply.send(0);  // the strand itself waits for it, and has done what it asks for
+    return;
+  }
   impl_->strand.post([impl = impl_.get(), change = std::move(change),
                       reply = std::make_shared<kernel::Reply>(std::move(reply))] {
     impl->reconfigure(change, *reply);

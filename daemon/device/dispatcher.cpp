@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "device/iovec_ops.h"
+#include "device/make_flush.h"
 #include "device/status_map.h"
 
 namespace tcmud::device {
@@ -15,25 +16,7 @@ using scsi::Status;
 
 namespace {
 
-// What a WRITE that stands for a part of a WRITE SAME carries at most.
-constexpr uint64_t kMaxRepeat = 1 << 20;
-// WRITE_ZEROES and WRITE_SAME are cut to this where the handler has no limit of its own, so that no
-// command keeps a handler busy for long at a stretch.
-constexpr uint64_t kMaxZeroes = uint64_t{1} << 30;
-
 constexpr uint8_t kRequestSense = 0x03, kInquiry = 0x12;
-
-// Zeroes to write where the handler has no other way: never written to.
-alignas(4096) constinit const std::array<uint8_t, 4096> kZeroes{};
-
-void make_flush(tcmud_request& request) {
-  request.op = TCMUD_OP_FLUSH;
-  request.flags = 0;
-  request.offset = 0;
-  request.length = 0;
-  request.iov = nullptr;
-  request.iovcnt = 0;
-}
 
 constexpr scsi::Sense kCapacityChanged{.key = scsi::SenseKey::kUnitAttention,
                                        .code = scsi::asc::kCapacityDataHasChanged};
@@ -43,9 +26,8 @@ constexpr scsi::Sense kCapacityChanged{.key = scsi::SenseKey::kUnitAttention,
 Dispatcher::Next Dispatcher::start(Slot& slot) {
   const std::span<const uint8_t> cdb(slot.cdb.data(), slot.cdb_length);
   slot.answer_length = 0;
-  if (capacity_changed_ && !scsi::ignores_unit_attention(cdb)) {
-    capacity_changed_ = false;
-    completion_ = make_completion(Status::kCheckCondition, kCapacityChanged);
+  if (attention_ && !scsi::ignores_unit_attention(cdb)) {
+    tell_attention();
     return Next::kAnswered;
   }
   if (cdb[0] == kInquiry && monotonic_ns() > identity_fresh_until_) {
@@ -59,14 +41,16 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
   if (capacity_changed_ && cdb[0] == kRequestSense) {
     command.pending_sense = &kCapacityChanged;  // telling it is done with it
     capacity_changed_ = false;
+    attention_ = has_deferred_;
   }
   const scsi::Outcome outcome = scsi::execute(*view_.lun, command, response_, ranges_);
   switch (outcome.kind) {
-    case scsi::Outcome::Kind::kReply:
-      return reply(slot, outcome);
     case scsi::Outcome::Kind::kBlock:
       return begin(slot, outcome.block);
     case scsi::Outcome::Kind::kModeSelect:
+      return begin_mode(slot, outcome.mode);
+    case scsi::Outcome::Kind::kReply:
+      return reply(slot, outcome);
     case scsi::Outcome::Kind::kFormat:
     case scsi::Outcome::Kind::kSanitize:
     case scsi::Outcome::Kind::kExtendedCopy:
@@ -76,15 +60,21 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
     case scsi::Outcome::Kind::kReceiveRodTokenInformation:
       break;
   }
-  return not_there();
-}
-
-// A LUN without the Feature does not offer it, so nobody gets here.
-Dispatcher::Next Dispatcher::not_there() {
   completion_ = make_completion(
       Status::kCheckCondition,
       {.key = scsi::SenseKey::kIllegalRequest, .code = scsi::asc::kInvalidOperationCode});
   return Next::kAnswered;
+}
+
+void Dispatcher::tell_attention() {
+  if (has_deferred_) {
+    has_deferred_ = false;
+    completion_ = deferred_;
+  } else {
+    capacity_changed_ = false;
+    completion_ = make_completion(Status::kCheckCondition, kCapacityChanged);
+  }
+  attention_ = capacity_changed_;
 }
 
 Dispatcher::Next Dispatcher::reply(Slot& slot, const scsi::Outcome& outcome) {
@@ -114,8 +104,78 @@ Dispatcher::Next Dispatcher::answer_good(Slot& slot, uint64_t data_in) {
   return Next::kAnswered;
 }
 
+void Dispatcher::set_view(View view) {
+  if (view.write_through && !view_.write_through && view.props.flush != TCMUD_NONE) {
+    // Writes that are under way began with a cache, and would be answered without one.
+    for (Slot& slot : slab_.slots()) {
+      const tcmud_request& request = slot.request.c;
+      const bool writes = request.op == TCMUD_OP_WRITE || request.op == TCMUD_OP_WRITE_ZEROES ||
+                          request.op == TCMUD_OP_WRITE_SAME ||
+                          request.op == TCMUD_OP_COMPARE_AND_WRITE;
+      if (slot.extent.end != 0 && writes && (request.flags & TCMUD_FLAG_FUA) == 0) {
+        slot.plan.flush_at_end = true;
+      }
+    }
+  }
+  view_ = std::move(view);
+}
+
 Dispatcher::Next Dispatcher::begin(Slot& slot, const scsi::BlockRequest& block) {
+  slot.extent = {block.offset, block.offset + block.length};
+  // One question for all: nearly every command is a READ or WRITE, and has no special one beside
+  // it.
+  if ((block.op > BlockOp::kWrite) | block.atomic | (special_ > 0)) [[unlikely]] {
+    return begin_specially(slot, block);
+  }
+  return launch(slot, block);
+}
+
+Dispatcher::Next Dispatcher::begin_specially(Slot& slot, const scsi::BlockRequest& block) {
+  slot.block = block;
+  bool exclusive = block.atomic;
+  switch (block.op) {
+    case BlockOp::kFlush:
+    case BlockOp::kPrefetch:
+    case BlockOp::kLbaStatus:
+      slot.extent = {};  // they change nothing, and what they see may change at any time
+      break;
+    case BlockOp::kUnmap: {
+      const auto ranges = slab_.iovecs(slot);
+      std::memcpy(ranges.data(), ranges_.data(), block.ranges * sizeof(scsi::Range));
+      slot.extent = {UINT64_MAX, 0};
+      for (const scsi::Range& range : std::span(ranges_).first(block.ranges)) {
+        slot.extent.begin = std::min(slot.extent.begin, range.offset);
+        slot.extent.end = std::max(slot.extent.end, range.offset + range.length);
+      }
+      break;
+    }
+    case BlockOp::kCompareAndWrite:
+      exclusive = Emulation::wanted(block, view_);  // else the handler's is atomic
+      break;
+    case BlockOp::kOrWrite:
+    case BlockOp::kWriteAndVerify:
+      exclusive = true;
+      break;
+    default:
+      break;
+  }
+  slot.exclusive = exclusive;
+  slot.special = exclusive || block.immediate || Emulation::wanted(block, view_);
+  special_ += slot.special;
+  if ((exclusive || locks_.engaged()) && !locks_.admit(slot)) {
+    slot.wait = Slot::Wait::kExtent;
+    return Next::kWait;
+  }
+  return launch(slot, block);
+}
+
+Dispatcher::Next Dispatcher::launch(Slot& slot, const scsi::BlockRequest& block) {
   tcmud_request& request = slot.request.c;
+  if (block.immediate && !slot.answered) {
+    slot.answered = true;
+    answer_good(slot, 0);
+    return Next::kAnsweredAhead;
+  }
   slot.plan = Plan{};
   slot.answer_length = kNoDataIn;
   request.flags = 0;
@@ -153,28 +213,36 @@ Dispatcher::Next Dispatcher::begin(Slot& slot, const scsi::BlockRequest& block) 
       request.op = TCMUD_OP_WRITE;
       break;
     case BlockOp::kFlush:
-      request.op = TCMUD_OP_FLUSH;
+      make_flush(request);
+      slot.plan.then = slot.answered ? Plan::Then::kAnswered : Plan::Then::kAnswer;
       return Next::kSubmit;
-    case BlockOp::kUnmap: {
-      const auto ranges = slab_.iovecs(slot);
-      std::memcpy(ranges.data(), ranges_.data(), block.ranges * sizeof(scsi::Range));
+    case BlockOp::kUnmap:
       request.op = TCMUD_OP_UNMAP;
       slot.plan.ranges = static_cast<uint16_t>(block.ranges);
       next_ranges(slot);
       return Next::kSubmit;
-    }
     case BlockOp::kWriteSame:
     case BlockOp::kWriteZeroes:
       slot.plan.flush_at_end = durable && view_.props.flush != TCMUD_NONE;
       return begin_write_same(slot, block);
     case BlockOp::kCompareAndWrite:
+      if (!Emulation::wanted(block, view_)) {
+        request.op = TCMUD_OP_COMPARE_AND_WRITE;
+        slot.iov = slot.iov.first(trim(slot.iov, 2 * block.length));
+        request.iov = slot.iov.data();
+        request.iovcnt = static_cast<uint32_t>(slot.iov.size());
+        slot.plan.flush_at_end = durable && view_.props.flush != TCMUD_NONE;
+        return Next::kSubmit;
+      }
+      [[fallthrough]];
     case BlockOp::kVerify:
     case BlockOp::kVerifyData:
     case BlockOp::kWriteAndVerify:
     case BlockOp::kOrWrite:
     case BlockOp::kPrefetch:
     case BlockOp::kLbaStatus:
-      return not_there();
+      slot.plan.then = Plan::Then::kEmulation;
+      return act(slot, emulation_.begin(slot, view_));
   }
   if (durable) {
     if (view_.props.fua == TCMUD_NATIVE) {
@@ -186,90 +254,83 @@ Dispatcher::Next Dispatcher::begin(Slot& slot, const scsi::BlockRequest& block) 
   return Next::kSubmit;
 }
 
-Dispatcher::Next Dispatcher::begin_write_same(Slot& slot, const scsi::BlockRequest& block) {
-  const bool zeroes =
-      block.op == BlockOp::kWriteZeroes || is_zero(slot.iov[0].iov_base, view_.lun->block_size);
-  if (zeroes) {
-    begin_zeroes(slot, block);
-  } else if (view_.props.write_same == TCMUD_NATIVE) {
-    slot.request.c.op = TCMUD_OP_WRITE_SAME;
-    slot.iov = slot.iov.first(trim(slot.iov, view_.lun->block_size));
-    slot.request.c.iov = slot.iov.data();
-    slot.request.c.iovcnt = static_cast<uint32_t>(slot.iov.size());
-    slot.plan.piece =
-        view_.props.max_write_zeroes_length != 0 ? view_.props.max_write_zeroes_length : kMaxZeroes;
-    slot.plan.remaining = block.length;
-    next_piece(slot);
-  } else {
-    repeat(slot, block, slot.iov[0].iov_base, view_.lun->block_size);
+Dispatcher::Next Dispatcher::act(Slot& slot, Emulation::Step step) {
+  switch (step) {
+    case Emulation::Step::kSubmit:
+      return Next::kSubmit;
+    case Emulation::Step::kWait:
+      slot.wait = Slot::Wait::kScratch;
+      return Next::kWait;
+    case Emulation::Step::kFailed:
+      return fail(slot);
+    case Emulation::Step::kDone:
+      break;
   }
-  return Next::kSubmit;
+  emulation_.end(slot);
+  return slot.answered ? Next::kDone : answer_good(slot, slot.answer_length);
 }
 
-void Dispatcher::begin_zeroes(Slot& slot, const scsi::BlockRequest& block) {
-  tcmud_request& request = slot.request.c;
-  if (view_.props.write_zeroes == TCMUD_NATIVE) {
-    request.op = TCMUD_OP_WRITE_ZEROES;
-    request.flags = block.may_unmap ? TCMUD_FLAG_MAY_UNMAP : 0;
-    slot.plan.piece =
-        view_.props.max_write_zeroes_length != 0 ? view_.props.max_write_zeroes_length : kMaxZeroes;
-    slot.plan.remaining = block.length;
-    next_piece(slot);
-  } else {
-    repeat(slot, block, kZeroes.data(), kZeroes.size());
+Dispatcher::Next Dispatcher::fail(Slot& slot) {
+  emulation_.end(slot);
+  completion_ = completion_of_status(slot.status, slot.info, view_.lun->block_size);
+  if (!slot.answered) {
+    return Next::kAnswered;
   }
+  if (slot.block.op == BlockOp::kFlush) {
+    // The next command is told what its predecessor no longer can be (SPC-5 4.4.7).
+    if (completion_.sense_length > 0) {
+      deferred_ = completion_;
+      deferred_.sense[0] |= 1;  // 71h, 73h: deferred errors
+      has_deferred_ = true;
+      attention_ = true;
+    }
+  }
+  return Next::kDone;
 }
 
-void Dispatcher::repeat(Slot& slot, const scsi::BlockRequest& block, const void* data,
-                        uint32_t data_size) {
-  // No buffer is filled: the iovecs of each WRITE all point at the same data.
-  uint64_t piece = std::min<uint64_t>(uint64_t{Slab::kIovecs} * data_size, kMaxRepeat);
-  if (view_.props.max_transfer != 0) {
-    piece = std::min<uint64_t>(piece, view_.props.max_transfer);
+Dispatcher::Next Dispatcher::go_on(Slot& slot) {
+  switch (slot.wait) {
+    case Slot::Wait::kExtent:
+      return launch(slot, slot.block);
+    case Slot::Wait::kScratch:
+      return act(slot, emulation_.go_on(slot, view_));
+    case Slot::Wait::kMode:
+      return mode_in_force(slot);
+    case Slot::Wait::kModeRefused:
+      completion_ = make_completion(Status::kBusy, {});
+      return Next::kAnswered;
   }
-  const auto iov = slab_.iovecs(slot);
-  for (uint64_t at = 0; at < std::min(piece, block.length); at += data_size) {
-    iov[at / data_size] = {const_cast<void*>(data), data_size};
-  }
-  slot.iov = iov;
-  slot.request.c.op = TCMUD_OP_WRITE;
-  slot.plan.piece = piece;
-  slot.plan.remaining = block.length;
-  next_piece(slot);
+  return Next::kAnswered;
 }
 
-void Dispatcher::next_ranges(Slot& slot) {
-  tcmud_request& request = slot.request.c;
-  const uint16_t left = static_cast<uint16_t>(slot.plan.ranges - slot.plan.first_range);
-  const auto count = static_cast<uint16_t>(std::min<uint32_t>(left, view_.props.max_unmap_ranges));
-  request.ranges =
-      reinterpret_cast<const tcmud_range*>(slab_.iovecs(slot).data()) + slot.plan.first_range;
-  request.nranges = count;
-  request.offset = 0;
-  request.length = 0;
-  slot.plan.first_range = static_cast<uint16_t>(slot.plan.first_range + count);
-  slot.plan.then =
-      slot.plan.first_range < slot.plan.ranges ? Plan::Then::kNextRanges : Plan::Then::kAnswer;
+bool Dispatcher::end_specially(Slot& slot) {
+  if (locks_.engaged()) {
+    locks_.release(slot);
+  }
+  special_ -= slot.special;
+  slot.special = false;
+  slot.answered = false;
+  slot.extent = {};
+  return true;
 }
 
-void Dispatcher::next_piece(Slot& slot) {
-  tcmud_request& request = slot.request.c;
-  const uint64_t length = std::min(slot.plan.remaining, slot.plan.piece);
-  request.length = length;
-  slot.plan.remaining -= length;
-  if (request.op == TCMUD_OP_WRITE) {
-    // Pieces of equal length need equal iovecs; only the last may be shorter.
-    const size_t count = trim(slot.iov, length);
-    request.iov = slot.iov.data();
-    request.iovcnt = static_cast<uint32_t>(count);
+Slot* Dispatcher::take_released() {
+  if (Slot* slot = locks_.take_admitted(); slot != nullptr) {
+    return slot;
   }
-  slot.plan.then = slot.plan.remaining > 0 ? Plan::Then::kNextPiece : Plan::Then::kAnswer;
+  if (Slot* slot = scratch_->take_served(); slot != nullptr) {
+    return slot;
+  }
+  Slot* slot = modes_done_;
+  if (slot != nullptr) {
+    modes_done_ = slot->next_completed;
+  }
+  return slot;
 }
 
 Dispatcher::Next Dispatcher::resume(Slot& slot) {
   if (slot.status != TCMUD_OK) {
-    completion_ = completion_of_status(slot.status, slot.info, view_.lun->block_size);
-    return Next::kAnswered;
+    return fail(slot);
   }
   tcmud_request& request = slot.request.c;
   switch (slot.plan.then) {
@@ -288,6 +349,12 @@ Dispatcher::Next Dispatcher::resume(Slot& slot) {
       request.iovcnt = static_cast<uint32_t>(slot.iov.size());
       slot.plan.then = Plan::Then::kAnswer;
       return Next::kSubmit;
+    case Plan::Then::kEmulation:
+      return act(slot, emulation_.resume(slot, view_));
+    case Plan::Then::kModeFlushed:
+      return ask_for_mode(slot);
+    case Plan::Then::kAnswered:
+      return Next::kDone;
     case Plan::Then::kAnswer:
       break;
   }

@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <memory>
 
+#include "device/emulation.h"
+#include "device/extent_locks.h"
 #include "device/slab.h"
+#include "device/view.h"
 #include "kernel/ring.h"
 #include "plugin/backend.h"
 #include "scsi/execute.h"
@@ -13,36 +16,40 @@
 
 namespace tcmud::device {
 
-// A LUN as the loop sees it; replaced as a whole when something changes.
-struct View {
-  std::shared_ptr<const scsi::Lun> lun;  // what initiators are told
-  tcmud_props props{};                   // what the handler can do
-  // The administrator switched the write cache off that the backend has: every write is durable
-  // when it is answered.
-  bool write_through = false;
-};
-
 // Turns one command of the ring into an answer or into requests to the handler, and the handler's
 // statuses into answers.
 //
 // Runs on the holder of the loop role and nowhere else. It knows neither threads nor kicks: it is
 // told of a command (start) and of the end of a request (resume), and says what is to be done next.
 // What a handler can't do it composes of other requests: FUA of WRITE and FLUSH, WRITE SAME of
-// WRITE_ZEROES or of WRITEs whose iovecs all point at the one block, long UNMAP lists of several.
+// WRITE_ZEROES or of WRITEs whose iovecs all point at the one block, long UNMAP lists of several;
+// Emulation knows the rest. ExtentLocks keeps those that must look atomic apart from others.
 class Dispatcher {
  public:
   enum class Next : uint8_t {
     kAnswered,  // `completion()` is the answer; the slot is free to be given back once it is sent
     kSubmit,    // slot.request is to be submitted
-    kIdentity,  // an INQUIRY, to be started again when the LUN's identity is fresh
+    kAnsweredAhead,  // `completion()` is the answer; then go_ahead()
+    kDone,           // as kAnswered, but the answer was sent before
+    kWait,           // take_released() will tell
+    kMode,           // slot.mode is to be put in force, then mode_changed(slot.mode_ticket)
+    kIdentity,       // an INQUIRY, to be started again when the LUN's identity is fresh
   };
 
-  Dispatcher(View view, Slab& slab, bool has_read_length)
-      : view_(std::move(view)), slab_(slab), has_read_length_(has_read_length) {}
+  Dispatcher(View view, Slab& slab, ScratchPool& scratch, bool has_read_length)
+      : view_(std::move(view)),
+        slab_(slab),
+        has_read_length_(has_read_length),
+        locks_(slab),
+        scratch_(&scratch),
+        emulation_(scratch) {}
 
-  void set_view(View view) { view_ = std::move(view); }
+  void set_view(View view);
   [[nodiscard]] const View& view() const { return view_; }
-  void raise_capacity_changed() { capacity_changed_ = true; }
+  void raise_capacity_changed() {
+    capacity_changed_ = true;
+    attention_ = true;
+  }
   // Until when (CLOCK_MONOTONIC, ns) the identity that was read from configfs counts as fresh; an
   // INQUIRY behind that says kIdentity. rtslib writes the serial number only after it enabled the
   // LUN, so it can't be read once for ever.
@@ -50,6 +57,29 @@ class Dispatcher {
 
   // A command that the ring gave; data buffer and CDB are in the slot.
   [[nodiscard]] Next start(Slot& slot);
+  // A block request of the command that the slot holds; what start() does with what it decoded.
+  [[nodiscard]] Next begin(Slot& slot, const scsi::BlockRequest& block);
+  // After kAnsweredAhead, once the answer was sent.
+  [[nodiscard]] Next go_ahead(Slot& slot) { return launch(slot, slot.block); }
+  // The command is answered and done with; before its slot is given back. True: others that waited
+  // may go on now, see take_released().
+  [[nodiscard]] bool end(Slot& slot) {
+    if (special_ > 0) [[unlikely]] {
+      return end_specially(slot);
+    }
+    slot.extent = {};
+    return false;
+  }
+  // A command that waited and goes on now, with go_on(); nullptr: none. To be asked after kWait,
+  // and where end() says so, before another command is started.
+  [[nodiscard]] Slot* take_released();
+  [[nodiscard]] Next go_on(Slot& slot);
+
+  // What kMode asked for is in force: the view says so.
+  void mode_changed(uint64_t ticket);
+  // Nobody puts modes in force any more: who asks, or waits, gets BUSY.
+  void refuse_modes(bool refuse);
+
   // The slot's request ended with slot.status (and slot.info).
   [[nodiscard]] Next resume(Slot& slot);
   [[nodiscard]] const kernel::Completion& completion() const { return completion_; }
@@ -57,8 +87,16 @@ class Dispatcher {
  private:
   Next reply(Slot& slot, const scsi::Outcome& outcome);
   Next answer_good(Slot& slot, uint64_t data_in);
-  Next not_there();
-  Next begin(Slot& slot, const scsi::BlockRequest& block);
+  void tell_attention();
+  Next begin_specially(Slot& slot, const scsi::BlockRequest& block);
+  Next launch(Slot& slot, const scsi::BlockRequest& block);
+  Next act(Slot& slot, Emulation::Step step);
+  Next fail(Slot& slot);
+  bool end_specially(Slot& slot);
+  Next begin_mode(Slot& slot, const scsi::ModeChange& mode);
+  Next ask_for_mode(Slot& slot);
+  Next mode_in_force(Slot& slot);
+  void finish_mode(Slot::Wait how);
   Next begin_write_same(Slot& slot, const scsi::BlockRequest& block);
   void begin_zeroes(Slot& slot, const scsi::BlockRequest& block);
   void repeat(Slot& slot, const scsi::BlockRequest& block, const void* data, uint32_t data_size);
@@ -69,10 +107,25 @@ class Dispatcher {
   View view_;
   Slab& slab_;
   bool has_read_length_;
+  bool attention_ = false;  // one of the two:
   bool capacity_changed_ = false;
+  bool has_deferred_ = false;
   uint64_t identity_fresh_until_ = 0;
 
+  ExtentLocks locks_;
+  ScratchPool* scratch_;
+  Emulation emulation_;
+  // Commands that may keep others waiting: exclusive, composed with scratch memory, or answered
+  // ahead. While there are none, no command costs more than the question.
+  uint32_t special_ = 0;
+  Slot* modes_first_ = nullptr;  // FIFO by next_completed: wait for the strand
+  Slot* modes_last_ = nullptr;
+  Slot* modes_done_ = nullptr;  // by next_completed: wait for take_released()
+  uint64_t last_mode_ticket_ = 0;
+  bool refuse_modes_ = false;
+
   kernel::Completion completion_;
+  kernel::Completion deferred_;  // of a SYNCHRONIZE CACHE that was answered before it failed
   std::array<uint8_t, scsi::kMaxResponse> response_;
   std::array<uint8_t, scsi::kMaxParameterList> parameters_;
   std::array<scsi::Range, scsi::kMaxUnmapDescriptors> ranges_;

@@ -13,8 +13,13 @@ Result<std::unique_ptr<Engine>> Engine::create(kernel::Ring& ring, const kernel:
     return tl::unexpected(slab.error());
   }
   engine->slab_ = std::move(*slab);
-  engine->loop_ =
-      std::make_unique<Loop>(ring, port, backend, *engine->slab_, std::move(view), lun, owner);
+  auto scratch = ScratchPool::create();
+  if (!scratch) {
+    return tl::unexpected(scratch.error());
+  }
+  engine->scratch_ = std::move(*scratch);
+  engine->loop_ = std::make_unique<Loop>(ring, port, backend, *engine->slab_, *engine->scratch_,
+                                         std::move(view), lun, owner);
   const tcmud_props& props = backend.props();
   auto runner = props.model == TCMUD_MODEL_BLOCKING
                     ? make_pool_runner(*engine->loop_, port, props.threads, poll_limit_us, owner)
@@ -29,7 +34,11 @@ Result<std::unique_ptr<Engine>> Engine::create(kernel::Ring& ring, const kernel:
 bool Engine::stop(std::chrono::steady_clock::time_point deadline) {
   loop_->stop_taking();
   // Nobody answers INQUIRYs that wait for a fresh identity any more: they get the one we know.
-  post([](Dispatcher& dispatcher) { dispatcher.set_identity_fresh_until(UINT64_MAX); });
+  // Nor does anybody put in force what MODE SELECT wants.
+  post([](Dispatcher& dispatcher) {
+    dispatcher.set_identity_fresh_until(UINT64_MAX);
+    dispatcher.refuse_modes(true);
+  });
   return runner_->join(deadline);
 }
 

@@ -49,6 +49,7 @@ class Engine {
   // Begins to serve the ring, also again after stop().
   Result<void> start() {
     loop_->start_taking();
+    loop_->post([](Dispatcher& dispatcher) { dispatcher.refuse_modes(false); });
     return runner_->start();
   }
 
@@ -65,6 +66,7 @@ class Engine {
  private:
   Engine() = default;
   std::unique_ptr<Slab> slab_;
+  std::unique_ptr<ScratchPool> scratch_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<Runner> runner_;
 };

@@ -22,6 +22,20 @@ void zero_from(std::span<const iovec> iov, uint64_t offset);
 // Shortens the list to `length` bytes, in place; returns how many iovecs are left.
 size_t trim(std::span<iovec> iov, uint64_t length);
 
+// Passes over the first `bytes` of the buffer, in place; returns what is left. The buffer has that
+// many.
+std::span<iovec> advance(std::span<iovec> iov, uint64_t bytes);
+
+inline constexpr uint64_t kNoDifference = UINT64_MAX;
+
+// Compares `data` with the buffer from byte `offset` on, which has as many bytes; returns where in
+// `data` the first difference is.
+[[nodiscard]] uint64_t first_difference(std::span<const iovec> iov, uint64_t offset,
+                                        std::span<const std::byte> data);
+
+// ORs `data` into the buffer from byte `offset` on, which has as many bytes.
+void or_into(std::span<const iovec> iov, uint64_t offset, std::span<const std::byte> data);
+
 [[nodiscard]] bool is_zero(const void* data, size_t size);
 
 }  // namespace tcmud::device

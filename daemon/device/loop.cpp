@@ -21,12 +21,12 @@ Slot& slot_of(plugin::Request& request) {
 }  // namespace
 
 Loop::Loop(kernel::Ring& ring, const kernel::UioPort& port, plugin::Backend& backend, Slab& slab,
-           View view, const std::string& lun, LoopOwner& owner)
+           ScratchPool& scratch, View view, const std::string& lun, LoopOwner& owner)
     : ring_(ring),
       port_(port),
       backend_(backend),
       slab_(slab),
-      dispatcher_(std::move(view), slab, ring.has_read_length()),
+      dispatcher_(std::move(view), slab, scratch, ring.has_read_length()),
       lun_(lun),
       owner_(owner),
       blocking_(backend.props().model == TCMUD_MODEL_BLOCKING) {}
@@ -66,6 +66,7 @@ bool Loop::read_posts() {
   for (const auto& message : posts) {
     message(dispatcher_);
   }
+  run_released();
   for (Slot* slot = std::exchange(parked_, nullptr); slot != nullptr;) {
     Slot* next = slot->next_completed;
     act(*slot, dispatcher_.start(*slot));
@@ -158,6 +159,19 @@ void Loop::act(Slot& slot, Dispatcher::Next next) {
     case Dispatcher::Next::kSubmit:
       make_ready(slot);
       break;
+    case Dispatcher::Next::kAnsweredAhead:
+      send(slot);
+      act(slot, dispatcher_.go_ahead(slot));
+      break;
+    case Dispatcher::Next::kDone:
+      end(slot);
+      break;
+    case Dispatcher::Next::kWait:
+      run_released();
+      break;
+    case Dispatcher::Next::kMode:
+      owner_.mode_wanted(slot.mode, slot.mode_ticket);
+      break;
     case Dispatcher::Next::kIdentity:
       slot.next_completed = parked_;
       parked_ = &slot;
@@ -228,6 +242,34 @@ void Loop::stray_completion(const plugin::Request&, int32_t status) {
 }
 
 void Loop::answer(Slot& slot) {
+  send(slot);
+  end(slot);
+  if (kick_policy_.due(unkicked_, unkicked_bytes_)) {
+    kick();
+  }
+}
+
+void Loop::end(Slot& slot) {
+  const bool releases = dispatcher_.end(slot);
+  slab_.give_back(&slot);
+  if (releases) [[unlikely]] {
+    run_released();
+  }
+}
+
+// Before any other command is started, so that none overtakes one that waited for the same.
+void Loop::run_released() {
+  if (releasing_) {
+    return;  // a command of the loop below ended at once; the loop goes on with what it left
+  }
+  releasing_ = true;
+  while (Slot* slot = dispatcher_.take_released()) {
+    act(*slot, dispatcher_.go_on(*slot));
+  }
+  releasing_ = false;
+}
+
+void Loop::send(const Slot& slot) {
   const kernel::Completion& completion = dispatcher_.completion();
   if (!ring_.complete(slot.command_id, completion) && !broken_told_) {
     broken_told_ = true;
@@ -236,10 +278,6 @@ void Loop::answer(Slot& slot) {
   unkicked_bytes_ += slot.answer_length == kNoDataIn ? 0 : slot.data_length;
   last_bytes_ = slot.data_length;
   ++unkicked_;
-  slab_.give_back(&slot);
-  if (kick_policy_.due(unkicked_, unkicked_bytes_)) {
-    kick();
-  }
 }
 
 bool Loop::kick() {

@@ -32,6 +32,8 @@ class LoopOwner {
   virtual void device_gone() = 0;
   // The handler completed a request that it does not have. Any thread.
   virtual void handler_misbehaved(int32_t status) = 0;
+  // MODE SELECT: publish a view like that, then post mode_changed(ticket).
+  virtual void mode_wanted(const scsi::ModeChange& mode, uint64_t ticket) = 0;
 
  protected:
   ~LoopOwner() = default;
@@ -42,12 +44,12 @@ class LoopOwner {
 //
 // Threads: everything but execute(), post(), stop_taking() and the completions of handlers runs on
 // the holder of the loop role, one thread at a time. Invariants: a command is in exactly one place
-// (the handler, `ready_`, `parked_`, `completed_`, or answered); the ring's tail moves in kick()
-// only; there is one kick per batch.
+// (the handler, `ready_`, `parked_`, `completed_`, waiting in the dispatcher, or answered); the
+// ring's tail moves in kick() only; there is one kick per batch.
 class Loop final : plugin::CompletionSink {
  public:
   Loop(kernel::Ring& ring, const kernel::UioPort& port, plugin::Backend& backend, Slab& slab,
-       View view, const std::string& lun, LoopOwner& owner);
+       ScratchPool& scratch, View view, const std::string& lun, LoopOwner& owner);
 
   // Drains completions, takes commands (with a blocking handler until a request is ready), submits
   // (unless the handler blocks), answers, kicks. `hold`: answers that are not due yet may stay
@@ -108,6 +110,9 @@ class Loop final : plugin::CompletionSink {
   void make_ready(Slot& slot);
   void submit_ready();
   void answer(Slot& slot);
+  void send(const Slot& slot);
+  void end(Slot& slot);
+  void run_released();
   bool kick();  // true: the tail moved
   void completed(plugin::Request& request, int32_t status, uint64_t info) override;
   void stray_completion(const plugin::Request& request, int32_t status) override;
@@ -129,6 +134,7 @@ class Loop final : plugin::CompletionSink {
   Slot* ready_last_ = nullptr;
   Slot* parked_ = nullptr;   // INQUIRYs that wait for the identity
   uint32_t in_handler_ = 0;  // ASYNC: requests that the handler has
+  bool releasing_ = false;   // run_released() is under way
   bool batch_open_ = false;  // ASYNC: submitted since flush_batch
   KickPolicy kick_policy_;
   uint32_t unkicked_ = 0;  // answers since the last kick

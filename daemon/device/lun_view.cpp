@@ -8,6 +8,11 @@ namespace tcmud::device {
 
 namespace {
 
+constexpr uint32_t kFeatures = scsi::kCanVerify | scsi::kCanOrWrite | scsi::kCanCompareAndWrite |
+                               scsi::kCanWriteAtomic | scsi::kCanPrefetch |
+                               scsi::kCanTellLbaStatus | scsi::kCanSelectMode;
+constexpr uint32_t kMaxCompareAndWriteBlocks = 128;
+
 // A byte limit as a number of blocks in a 32-bit field; 0 = none.
 uint32_t blocks_of(uint64_t bytes, uint32_t block_size) {
   return static_cast<uint32_t>(
@@ -49,7 +54,7 @@ Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::
                        .serial = read_serial(kernel, name)};
 }
 
-View make_view(const LunAttributes& attributes, const tcmud_props& props, bool write_through) {
+View make_view(const LunAttributes& attributes, const tcmud_props& props, const Modes& modes) {
   const uint32_t block_size = attributes.block_size;
   auto lun = std::make_shared<scsi::Lun>();
   lun->block_size = block_size;
@@ -57,11 +62,14 @@ View make_view(const LunAttributes& attributes, const tcmud_props& props, bool w
   lun->physical_block_size = props.physical_block_size;
   lun->serial = attributes.serial;
   lun->read_only = props.read_only != 0;
-  lun->write_cache = props.write_cache != 0 && !write_through;
+  lun->software_write_protect = modes.software_write_protect;
+  lun->write_cache = props.write_cache != 0 && !modes.write_through;
+  lun->can_switch_write_cache = props.write_cache != 0;
+  lun->default_write_cache = props.write_cache != 0 && !modes.default_write_through;
   lun->rotational = props.rotational != 0;
   lun->can_flush = props.flush == TCMUD_NATIVE;
   lun->can_fua = props.fua == TCMUD_NATIVE || lun->can_flush;
-  lun->can_unmap = props.unmap == TCMUD_NATIVE && !lun->read_only;
+  lun->can_unmap = props.unmap == TCMUD_NATIVE && props.read_only == 0;
   lun->unmap_zeroes = props.unmap_zeroes != 0;
   lun->thin = props.thin != 0;
   lun->max_transfer_blocks =
@@ -71,7 +79,14 @@ View make_view(const LunAttributes& attributes, const tcmud_props& props, bool w
   lun->max_unmap_descriptors = scsi::kMaxUnmapDescriptors;
   lun->unmap_granularity_blocks = blocks_of(props.unmap_granularity, block_size);
   lun->unmap_alignment_blocks = blocks_of(props.unmap_alignment, block_size);
-  return View{.lun = std::move(lun), .props = props, .write_through = write_through};
+  lun->features = kFeatures;
+  lun->max_compare_and_write_blocks =
+      static_cast<uint8_t>(stricter(lun->max_transfer_blocks, kMaxCompareAndWriteBlocks));
+  // What is written in one piece stays whole when the power goes: that is a physical block, and no
+  // handler promises more.
+  lun->max_atomic_blocks = props.physical_block_size / block_size;
+  lun->atomic_alignment_blocks = lun->max_atomic_blocks;
+  return View{.lun = std::move(lun), .props = props, .write_through = modes.write_through};
 }
 
 }  // namespace tcmud::device

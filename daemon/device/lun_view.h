@@ -22,7 +22,14 @@ Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::
 // The serial number alone; "" where there is none yet.
 std::string read_serial(kernel::KernelPort& kernel, const kernel::DeviceName& name);
 
-// What initiators are told, from both sides.
-View make_view(const LunAttributes& attributes, const tcmud_props& props, bool write_through);
+// What administrators and initiators have chosen.
+struct Modes {
+  bool write_through = false;           // the write cache is switched off, see View
+  bool default_write_through = false;   // the administrator's choice alone
+  bool software_write_protect = false;  // SWP; until the LUN is closed, as a target forgets it
+};
+
+// What initiators are told, from all sides.
+View make_view(const LunAttributes& attributes, const tcmud_props& props, const Modes& modes);
 
 }  // namespace tcmud::device

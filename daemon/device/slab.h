@@ -20,10 +20,13 @@ namespace tcmud::device {
 // What is left to do for one command, beyond the request that the handler has now.
 struct Plan {
   enum class Then : uint8_t {
-    kAnswer,      // the request was the last one
-    kNextPiece,   // go on at `offset` with `remaining` bytes of the same kind
-    kNextRanges,  // UNMAP: go on with the ranges from `first_range`
-    kRead,        // FUA: what was cached is on the medium now, read `remaining` bytes at `offset`
+    kAnswer,       // the request was the last one
+    kNextPiece,    // go on at `offset` with `remaining` bytes of the same kind
+    kNextRanges,   // UNMAP: go on with the ranges from `first_range`
+    kRead,         // FUA: what was cached is on the medium now, read `remaining` bytes at `offset`
+    kEmulation,    // Emulation knows
+    kModeFlushed,  // MODE SELECT: nothing is left in the cache that is switched off
+    kAnswered,     // the initiator has its answer: nothing
   };
   Then then = Then::kAnswer;
   bool flush_at_end = false;  // a FLUSH behind the last request makes it durable: FUA by emulation
@@ -31,6 +34,19 @@ struct Plan {
   uint64_t remaining = 0;  // bytes behind the present request
   uint64_t piece = 0;      // bytes of a full piece
   uint64_t offset = 0;     // kRead: bytes
+};
+
+// The blocks that a command touches, in bytes on the LUN; of an UNMAP, from the first to the last.
+struct Extent {
+  uint64_t begin = 0, end = 0;  // equal: none
+};
+
+// Where a command stands that Emulation composes of others.
+struct Progress {
+  enum class Stage : uint8_t { kFlush, kWriteFirst, kRead, kWriteLast, kFlushLast, kStatus };
+  Stage stage = Stage::kRead;
+  uint64_t done = 0;  // kRead: bytes behind which to go on
+  iovec piece{};      // kRead: in the scratch buffer
 };
 
 inline constexpr uint64_t kNoDataIn = UINT64_MAX;
@@ -51,6 +67,25 @@ struct alignas(kCacheLine) Slot {
   Plan plan;
   std::array<uint8_t, 32> cdb{};  // no command of ours has a longer one
   uint8_t cdb_length = 0;
+
+  // ExtentLocks. From start to end of the command; empty in a slot that nobody has.
+  Extent extent;
+  bool exclusive = false;  // no other command may touch the extent meanwhile
+  bool answered = false;   // its initiator has its answer; the work goes on
+  // What take_released() is to go on with.
+  enum class Wait : uint8_t { kExtent, kScratch, kMode, kModeRefused };
+  Wait wait = Wait::kExtent;
+  bool special = false;  // see Dispatcher::special_
+  scsi::ModeChange mode;
+  uint64_t mode_ticket = 0;
+  uint16_t blockers = 0;        // commands that this one waits for
+  Slot* next_holder = nullptr;  // exclusive ones that go on
+
+  // Only of commands that waited or are composed of others.
+  scsi::BlockRequest block;
+  Progress progress;
+  std::byte* scratch = nullptr;  // of the ScratchPool, ScratchPool::kBytes
+
   std::unique_ptr<iovec[]> spill;  // iovecs of a buffer in more pieces than kIovecs
 };
 
@@ -75,6 +110,8 @@ class Slab {
   [[nodiscard]] std::span<iovec> iovecs(const Slot& slot) const {
     return {reinterpret_cast<iovec*>(iovecs_ + slot.index * kIovecStride), kIovecs};
   }
+  // Every slot that was ever used, free ones too.
+  [[nodiscard]] std::span<Slot> slots() const { return {at(0), constructed_}; }
   [[nodiscard]] uint32_t in_use() const { return in_use_; }
   [[nodiscard]] bool full() const { return in_use_ == slots_; }
 

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "provisioning.h"
 #include "transfer.h"
 
 namespace tcmud::file {
@@ -21,6 +22,8 @@ Outcome BlockingIo::execute(const tcmud_request& request) {
       return discarder_.unmap(request);
     case TCMUD_OP_WRITE_ZEROES:
       return write_zeroes(request);
+    case TCMUD_OP_LBA_STATUS:
+      return lba_status(system_, fd_, request, block_size_);
     default:
       return {TCMUD_NOT_SUPPORTED};
   }

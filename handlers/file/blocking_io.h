@@ -15,8 +15,13 @@ namespace tcmud::file {
 // Every operation, waiting for it. Any number of threads at once.
 class BlockingIo {
  public:
-  BlockingIo(const System& system, int fd, bool direct, DiscardModes modes)
-      : system_(system), fd_(fd), direct_(direct), discarder_(system, fd, modes) {}
+  // block_size: of the LUN, bytes.
+  BlockingIo(const System& system, int fd, bool direct, DiscardModes modes, uint32_t block_size)
+      : system_(system),
+        fd_(fd),
+        direct_(direct),
+        block_size_(block_size),
+        discarder_(system, fd, modes) {}
 
   [[nodiscard]] Outcome execute(const tcmud_request& request);
 
@@ -30,6 +35,7 @@ class BlockingIo {
   const System& system_;
   const int fd_;
   const bool direct_;
+  const uint32_t block_size_;
   Discarder discarder_;
   SyncErrors sync_errors_;
   // One sync at a time, or two could share one error and one of them would not see it.

@@ -59,7 +59,8 @@ class FileHandler {
       args.device.log(TCMUD_LOG_INFO, engine.refusal().why + "; going on with threads");
     }
     handler->blocking_ = std::make_unique<BlockingIo>(
-        system, handler->target_.fd(), handler->target_.direct(), handler->target_.discard_modes());
+        system, handler->target_.fd(), handler->target_.direct(), handler->target_.discard_modes(),
+        handler->target_.block_size());
     return handler;
   }
 

@@ -42,11 +42,16 @@ int sys_discard(int fd, uint64_t offset, uint64_t length) {
   return ::ioctl(fd, BLKDISCARD, range) < 0 ? -errno : 0;
 }
 
+off_t sys_seek(int fd, off_t offset, int whence) {
+  const off_t at = ::lseek(fd, offset, whence);
+  return at < 0 ? -errno : at;
+}
+
 }  // namespace
 
 const System& real_system() {
-  static constexpr System kSystem = {sys_preadv2, sys_pwritev2, sys_fdatasync, sys_fallocate,
-                                     sys_discard};
+  static constexpr System kSystem = {sys_preadv2,   sys_pwritev2, sys_fdatasync,
+                                     sys_fallocate, sys_discard,  sys_seek};
   return kSystem;
 }
 

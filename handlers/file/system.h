@@ -16,6 +16,7 @@ struct System {
   int (*fdatasync)(int fd);
   int (*fallocate)(int fd, int mode, off_t offset, off_t length);
   int (*discard)(int fd, uint64_t offset, uint64_t length);  // BLKDISCARD
+  off_t (*seek)(int fd, off_t offset, int whence);
 };
 
 [[nodiscard]] const System& real_system();

@@ -321,6 +321,9 @@ void Target::fill_props(tcmud_props& props) const {
   // long.
   props.max_write_zeroes_length = 64u << 20;
   props.unmap_granularity = discard_granularity_;
+  // Where nothing can be given back, everything counts as mapped.
+  props.lba_status =
+      discard_.unmap != UnmapBy::kNothing && !block_device_ ? TCMUD_NATIVE : TCMUD_NONE;
 }
 
 }  // namespace tcmud::file

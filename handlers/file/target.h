@@ -28,6 +28,7 @@ class Target {
   [[nodiscard]] const std::string& path() const { return options_.path; }
   [[nodiscard]] bool direct() const { return options_.direct; }
   [[nodiscard]] bool read_only() const { return options_.read_only; }
+  [[nodiscard]] uint32_t block_size() const { return block_size_; }
   [[nodiscard]] DiscardModes discard_modes() const { return discard_; }
 
   // The LUN is to have lun_size bytes from now on. A regular file must have that size already, but

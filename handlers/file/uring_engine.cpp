@@ -60,7 +60,7 @@ UringEngine::UringEngine(api::Device device, const System& system, const Target&
       system_(system),
       fd_(target.fd()),
       direct_(target.direct()),
-      blocking_(system, target.fd(), target.direct(), target.discard_modes()),
+      blocking_(system, target.fd(), target.direct(), target.discard_modes(), target.block_size()),
       side_(device, blocking_) {}
 
 UringEngine::~UringEngine() {
@@ -98,6 +98,7 @@ int32_t UringEngine::submit(tcmud_request& request) {
       return submit_flush(request);
     case TCMUD_OP_UNMAP:
     case TCMUD_OP_WRITE_ZEROES:
+    case TCMUD_OP_LBA_STATUS:
       return side_.submit(request);
     default:
       return TCMUD_NOT_SUPPORTED;

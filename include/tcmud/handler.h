@@ -49,7 +49,8 @@ enum tcmud_op {
       5, /* [offset, offset+length) reads as zeroes; with TCMUD_FLAG_MAY_UNMAP it may deallocate */
   TCMUD_OP_WRITE_SAME = 6, /* repeat iov (exactly one logical block) over [offset, offset+length) */
   TCMUD_OP_COMPARE_AND_WRITE =
-      7 /* iov holds length bytes to compare, then length bytes to write; atomic */
+      7, /* iov holds length bytes to compare, then length bytes to write; atomic */
+  TCMUD_OP_LBA_STATUS = 8 /* fill *lba_status for the blocks from offset on; changes nothing */
 };
 
 enum tcmud_flag {
@@ -86,6 +87,33 @@ struct tcmud_range {
   uint64_t length; /* bytes, > 0 */
 };
 
+/* Where a block's data is, with the values of SBC-4's PROVISIONING STATUS. */
+enum tcmud_provisioning {
+  TCMUD_MAPPED = 0,      /* the block has its space */
+  TCMUD_DEALLOCATED = 1, /* a write has to find space first, and may end with TCMUD_NO_SPACE */
+  TCMUD_ANCHORED = 2     /* no data, but the space for it */
+};
+
+struct tcmud_extent_status {
+  uint64_t length;    /* bytes, > 0, a multiple of the logical block size */
+  uint32_t state;     /* enum tcmud_provisioning */
+  uint32_t reserved_; /* 0 */
+};
+
+/*
+ * The answer to TCMUD_OP_LBA_STATUS. The first extent begins at the request's offset, each further
+ * one where the one before it ends. With TCMUD_OK there is at least one; they may end before the
+ * request's range does (there was no room, or looking further would take long), and must not end
+ * behind it. A block of which only a part has data is mapped.
+ */
+struct tcmud_lba_status {
+  uint32_t size;
+  uint32_t capacity;                   /* extents that there is room for, > 0; the host's */
+  uint32_t count;                      /* extents filled in; the handler's, 0 until then */
+  uint32_t reserved_;                  /* 0 */
+  struct tcmud_extent_status* extents; /* `capacity` of them */
+};
+
 /*
  * One request. Owned by the host; valid from submit until complete. The handler may change nothing
  * but *ctx. offset and length are in bytes and multiples of the logical block size; offset + length
@@ -108,6 +136,7 @@ struct tcmud_request {
                            is still owed */
   void* ctx; /* ctx_size bytes of the handler's own, 64-byte aligned, content kept from an earlier
                 request */
+  struct tcmud_lba_status* lba_status; /* LBA_STATUS only: where the answer goes */
 };
 
 /* ---- Configuration
@@ -185,6 +214,9 @@ struct tcmud_props {
   uint64_t max_write_zeroes_length; /* bytes per WRITE_ZEROES or WRITE_SAME; the core splits */
   uint64_t unmap_granularity;       /* bytes; 0 = logical block size */
   uint64_t unmap_alignment;         /* bytes: offset of the first whole granule */
+  uint8_t lba_status; /* enum tcmud_support of TCMUD_OP_LBA_STATUS; unless NATIVE, initiators are
+                         told that all blocks are mapped */
+  uint8_t reserved2_[7];
 };
 
 /* ---- Host services

@@ -25,7 +25,7 @@ TEST_P(Contract, properties_are_such_as_the_core_can_tell_initiators) {
   EXPECT_LE(p.model, TCMUD_MODEL_BLOCKING);
   EXPECT_GE(p.lun_size, size());
   for (const uint8_t feature :
-       {p.fua, p.flush, p.unmap, p.write_zeroes, p.write_same, p.compare_and_write}) {
+       {p.fua, p.flush, p.unmap, p.write_zeroes, p.write_same, p.compare_and_write, p.lba_status}) {
     EXPECT_LE(feature, TCMUD_NATIVE);
   }
   if (p.physical_block_size != 0) {

@@ -140,6 +140,40 @@ TEST_P(Data, unmapped_ranges_read_as_promised_and_nothing_beside_changes) {
   }
 }
 
+TEST_P(Data, the_status_of_blocks_is_told_without_gaps_and_what_was_written_is_mapped) {
+  if (lun_->props().lba_status != TCMUD_NATIVE) {
+    GTEST_SKIP() << "the handler does not offer LBA_STATUS";
+  }
+  const uint64_t begin = 64 * 1024;
+  const uint64_t length = 128 * 1024;
+  ASSERT_EQ(write(begin, pattern(begin, length, 4)), TCMUD_OK);
+  for (const uint32_t capacity : {1u, 2u, 64u}) {
+    std::vector<tcmud_extent_status> extents(capacity + 1);
+    extents[capacity].length = 4711;
+    tcmud_lba_status status{};
+    status.size = sizeof(status);
+    status.capacity = capacity;
+    status.extents = extents.data();
+    const uint64_t from = begin + block();
+    const auto request = Request::of(TCMUD_OP_LBA_STATUS, from, size() - from);
+    request->c.lba_status = &status;
+    ASSERT_EQ(lun_->run(*request), TCMUD_OK);
+    ASSERT_GE(status.count, 1u);
+    ASSERT_LE(status.count, capacity);
+    EXPECT_EQ(extents[capacity].length, 4711u);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < status.count; ++i) {
+      EXPECT_GT(extents[i].length, 0u);
+      EXPECT_EQ(extents[i].length % block(), 0u);
+      EXPECT_LE(extents[i].state, uint32_t{TCMUD_ANCHORED});
+      sum += extents[i].length;
+    }
+    EXPECT_LE(from + sum, size());
+    EXPECT_EQ(extents[0].state, uint32_t{TCMUD_MAPPED});
+    EXPECT_GE(extents[0].length, length - block());
+  }
+}
+
 // A random history against the plainest model of a disk.
 TEST_P(Data, any_sequence_agrees_with_a_flat_array) {
   constexpr uint64_t kArea = 256 * 1024;

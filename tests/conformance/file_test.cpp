@@ -54,6 +54,38 @@ TEST_P(File, a_read_only_lun_refuses_everything_that_writes) {
   }
 }
 
+// On the tmpfs: it has holes of pages, whatever the disk of the build has.
+TEST_P(File, holes_are_told_as_deallocated_blocks) {
+  const auto lun =
+      Lun::open("file/" + scratch_.memory() + "/image;create" + GetParam(), kSize, 512, why_);
+  ASSERT_NE(lun, nullptr) << why_;
+  ASSERT_EQ(lun->props().lba_status, TCMUD_NATIVE);
+  ASSERT_EQ(write(*lun, 64 << 10, 64 << 10), TCMUD_OK);
+  ASSERT_EQ(write(*lun, 1 << 20, 64 << 10), TCMUD_OK);
+  ASSERT_EQ(lun->run(*Request::unmap({{80 << 10, 16 << 10}})), TCMUD_OK);
+  std::vector<tcmud_extent_status> extents(16);
+  tcmud_lba_status status{};
+  status.size = sizeof(status);
+  status.capacity = 16;
+  status.extents = extents.data();
+  const auto request = Request::of(TCMUD_OP_LBA_STATUS, 32 << 10, kSize - (32 << 10));
+  request->c.lba_status = &status;
+  ASSERT_EQ(lun->run(*request), TCMUD_OK);
+  const std::vector<std::pair<uint64_t, uint32_t>> expected = {
+      {32 << 10, TCMUD_DEALLOCATED},
+      {16 << 10, TCMUD_MAPPED},
+      {16 << 10, TCMUD_DEALLOCATED},
+      {32 << 10, TCMUD_MAPPED},
+      {(1 << 20) - (128 << 10), TCMUD_DEALLOCATED},
+      {64 << 10, TCMUD_MAPPED},
+      {kSize - (1 << 20) - (64 << 10), TCMUD_DEALLOCATED}};
+  ASSERT_EQ(status.count, expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(extents[i].length, expected[i].first) << i;
+    EXPECT_EQ(extents[i].state, expected[i].second) << i;
+  }
+}
+
 TEST_P(File, two_luns_cannot_write_to_one_file) {
   auto first = open(";create");
   ASSERT_NE(first, nullptr);

@@ -551,6 +551,96 @@ TEST_P(DeviceTest, AnUnknownRingOpcodeDoesNotStopTheRest) {
   EXPECT_TRUE(client_->test_unit_ready().good());
 }
 
+// Sets or clears bits of a mode page, as administrators' tools do: what MODE SENSE gives, changed.
+Outcome select_mode(FakeDevice& device, uint8_t page, size_t byte, uint8_t bits, bool on) {
+  const Outcome sensed = device.run(cdb::mode_sense_6(page), {}, 255);
+  Bytes list(sensed.data_in.begin(), sensed.data_in.begin() + 1 + sensed.data_in[0]);
+  const size_t at = 4 + size_t{list[3]} + byte;
+  list[0] = 0;                        // MODE DATA LENGTH is reserved here,
+  list[2] = 0;                        // so is the device-specific parameter,
+  list[4 + size_t{list[3]}] &= 0x3F;  // and PS
+  list[at] = static_cast<uint8_t>(on ? list[at] | bits : list[at] & ~bits);
+  return device.run(cdb::mode_select_6(static_cast<uint8_t>(list.size())), list);
+}
+
+Outcome select_write_cache(FakeDevice& device, bool on) {
+  return select_mode(device, 0x08, 2, 0x04, on);
+}
+
+Outcome select_write_protect(FakeDevice& device, bool on) {
+  return select_mode(device, 0x0A, 4, 0x08, on);
+}
+
+TEST_P(DeviceTest, CompareAndWriteIsAtomicBesideEverythingElse) {
+  bring_up();
+  constexpr int kInitiators = 8, kEach = 10;
+  std::vector<std::thread> initiators;
+  std::atomic<int> bad{0};
+  for (int i = 0; i < kInitiators; ++i) {
+    initiators.emplace_back([&] {
+      for (int done = 0; done < kEach;) {
+        const Bytes was = client_->read(4, 2).data_in;
+        Bytes next = was;
+        ++next[600];
+        const Outcome outcome = client_->compare_and_write(4, was, next);
+        done += outcome.good();
+        bad += !outcome.good() && !outcome.check(0x0E, 0x1D, 0x00);
+      }
+    });
+  }
+  for (std::thread& initiator : initiators) {
+    initiator.join();
+  }
+  EXPECT_EQ(bad, 0);
+  EXPECT_EQ(client_->read(4, 2).data_in[600], kInitiators * kEach);
+  take_down();
+}
+
+TEST_P(DeviceTest, AMiscompareTellsTheByteAndWritesNothing) {
+  bring_up();
+  const Bytes was = pattern(1, 2048);
+  ASSERT_TRUE(client_->write(0, was).good());
+  Bytes wrong = was;
+  wrong[1030] ^= 1;
+  const Outcome outcome = client_->compare_and_write(0, wrong, pattern(2, 2048));
+  EXPECT_TRUE(outcome.check(0x0E, 0x1D, 0x00));
+  EXPECT_EQ(outcome.sense[0], 0xF0);
+  EXPECT_EQ((outcome.sense[5] << 8) | outcome.sense[6], 1030);
+  EXPECT_EQ(client_->read(0, 4).data_in, was);
+}
+
+TEST_P(DeviceTest, ModeSelectSwitchesTheWriteCacheAndFlushesFirst) {
+  bring_up();
+  ASSERT_TRUE(client_->write(0, pattern(1, 512)).good());
+  EXPECT_EQ(control_.fua_writes + control_.flushes, 0U);
+  ASSERT_TRUE(select_write_cache(*fake_, false).good());
+  EXPECT_GE(control_.flushes, 1U);
+  ASSERT_TRUE(client_->write(0, pattern(1, 512)).good());
+  EXPECT_EQ(control_.fua_writes, 1U);
+  ASSERT_TRUE(select_write_cache(*fake_, true).good());
+  ASSERT_TRUE(client_->write(0, pattern(1, 512)).good());
+  EXPECT_EQ(control_.fua_writes, 1U);
+}
+
+TEST_P(DeviceTest, AFlushThatFailsLeavesTheWriteCacheOn) {
+  control_.verdict = [](const tcmud_request& request) {
+    return request.op == TCMUD_OP_FLUSH ? TCMUD_WRITE_ERROR : TCMUD_OK;
+  };
+  bring_up();
+  EXPECT_TRUE(select_write_cache(*fake_, false).check(0x03, 0x0C, 0x00));
+  ASSERT_TRUE(client_->write(0, pattern(1, 512)).good());
+  EXPECT_EQ(control_.fua_writes, 0U);
+}
+
+TEST_P(DeviceTest, ASoftwareWriteProtectedLunRefusesWritesUntilItIsNot) {
+  bring_up();
+  ASSERT_TRUE(select_write_protect(*fake_, true).good());
+  EXPECT_TRUE(client_->write(0, pattern(1, 512)).check(0x07, 0x27, 0x02));
+  EXPECT_TRUE(client_->read(0, 1).good());
+  ASSERT_TRUE(select_write_protect(*fake_, false).good());
+  EXPECT_TRUE(client_->write(0, pattern(1, 512)).good());
+}
+
 class CompletionTest : public DeviceTest {};
 INSTANTIATE_TEST_SUITE_P(Threaded, CompletionTest, ::testing::Values(Model::kThreaded),
                          [](const auto&) { return "threaded"; });

@@ -31,7 +31,7 @@ class BlockingIoTest : public ::testing::Test {
   FakeSystem system_{1u << 20};
   char buffer_[512] = {};
   iovec iov_ = {buffer_, sizeof(buffer_)};
-  BlockingIo io_{FakeSystem::table(), 3, false, {UnmapBy::kPunchHole}};
+  BlockingIo io_{FakeSystem::table(), 3, false, {UnmapBy::kPunchHole}, 512};
 };
 
 TEST_F(BlockingIoTest, only_a_fua_write_is_made_durable_at_once) {
@@ -39,6 +39,23 @@ TEST_F(BlockingIoTest, only_a_fua_write_is_made_durable_at_once) {
   EXPECT_EQ(system_.calls.back().mode_or_flags, 0);
   EXPECT_EQ(run(write(TCMUD_FLAG_FUA)), TCMUD_OK);
   EXPECT_EQ(system_.calls.back().mode_or_flags, RWF_DSYNC);
+}
+
+TEST_F(BlockingIoTest, the_status_of_blocks_is_told_or_the_error_that_kept_it_back) {
+  tcmud_extent_status extents[2] = {};
+  tcmud_lba_status status{};
+  status.size = sizeof(status);
+  status.capacity = 2;
+  status.extents = extents;
+  tcmud_request request = of(TCMUD_OP_LBA_STATUS, 0);
+  request.length = 1u << 20;
+  request.lba_status = &status;
+  EXPECT_EQ(run(request), TCMUD_OK);
+  EXPECT_EQ(status.count, 1u);
+  EXPECT_EQ(extents[0].length, 1u << 20);
+  EXPECT_EQ(extents[0].state, uint32_t{TCMUD_MAPPED});
+  system_.script = [](const FakeSystem::Call&) -> int64_t { return -EIO; };
+  EXPECT_EQ(run(request), TCMUD_READ_ERROR);
 }
 
 TEST_F(BlockingIoTest, a_flush_is_one_data_sync_and_survives_signals) {
@@ -98,7 +115,7 @@ TEST_F(BlockingIoTest, durable_zeroes_are_synced) {
 }
 
 TEST_F(BlockingIoTest, unknown_operations_are_refused) {
-  for (const uint16_t op : {0, 6, 7, 8, 65535}) {
+  for (const uint16_t op : {0, 6, 7, 9, 65535}) {
     tcmud_request request{};
     request.op = op;
     EXPECT_EQ(run(request), TCMUD_NOT_SUPPORTED);

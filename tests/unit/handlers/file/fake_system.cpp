@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace tcmud::file {
 namespace {
@@ -35,12 +36,20 @@ FakeSystem::~FakeSystem() {
 }
 
 const System& FakeSystem::table() {
-  static constexpr System kSystem = {preadv2, pwritev2, fdatasync, fallocate, discard};
+  static constexpr System kSystem = {preadv2, pwritev2, fdatasync, fallocate, discard, seek};
   return kSystem;
 }
 
 void FakeSystem::fail_call(size_t k, int64_t result) {
   script = [this, k, result](const Call&) { return calls.size() == k ? result : 0; };
+}
+
+off_t FakeSystem::seek(int, off_t offset, int whence) {
+  const int64_t result = scripted("seek", offset, 0, whence);
+  if (result != 0) {
+    return result;
+  }
+  return whence == SEEK_DATA ? offset : static_cast<off_t>(current->disk.size());
 }
 
 int64_t FakeSystem::scripted(const char* name, int64_t offset, int64_t length, int mode) {

@@ -37,6 +37,7 @@ class FakeSystem {
 
  private:
   static int64_t scripted(const char* name, int64_t offset, int64_t length, int mode);
+  static off_t seek(int fd, off_t offset, int whence);  // all is data
   static ssize_t preadv2(int fd, const iovec* iov, int count, off_t offset, int flags);
   static ssize_t pwritev2(int fd, const iovec* iov, int count, off_t offset, int flags);
   static int fdatasync(int fd);
