@@ -148,6 +148,10 @@ struct Outcome {
 [[nodiscard]] Outcome execute(const Lun& lun, const Command& command, std::span<uint8_t> response,
                               std::span<Range> ranges);
 
+// The state of the LUN in which nobody may read its medium, or may `writes`; NO SENSE where there
+// is none. What execute() tells READ and WRITE.
+[[nodiscard]] Sense medium_refusal(const Lun& lun, bool writes);
+
 // May this command be answered while a unit attention condition is pending (SAM-6 "Unit attention
 // conditions": INQUIRY, REPORT LUNS, REQUEST SENSE)? False: the unit attention is reported instead.
 [[nodiscard]] bool ignores_unit_attention(std::span<const uint8_t> cdb);
