@@ -52,13 +52,14 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
       return begin_mode(slot, outcome.mode);
     case scsi::Outcome::Kind::kReply:
       return reply(slot, outcome);
-    case scsi::Outcome::Kind::kFormat:
-    case scsi::Outcome::Kind::kSanitize:
     case scsi::Outcome::Kind::kExtendedCopy:
     case scsi::Outcome::Kind::kReceiveCopyResults:
     case scsi::Outcome::Kind::kPopulateToken:
     case scsi::Outcome::Kind::kWriteUsingToken:
     case scsi::Outcome::Kind::kReceiveRodTokenInformation:
+      return begin_copy(slot, outcome, command.parameters);
+    case scsi::Outcome::Kind::kFormat:
+    case scsi::Outcome::Kind::kSanitize:
       break;
   }
   completion_ = make_completion(
@@ -172,6 +173,9 @@ Dispatcher::Next Dispatcher::begin_specially(Slot& slot, const scsi::BlockReques
   if ((exclusive || locks_.engaged()) && !locks_.admit(slot)) {
     slot.wait = Slot::Wait::kExtent;
     return Next::kWait;
+  }
+  if (guarding_) {
+    before_launch(slot, block);
   }
   return launch(slot, block);
 }
@@ -303,6 +307,9 @@ Dispatcher::Next Dispatcher::fail(Slot& slot) {
 Dispatcher::Next Dispatcher::go_on(Slot& slot) {
   switch (slot.wait) {
     case Slot::Wait::kExtent:
+      if (guarding_) {
+        before_launch(slot, slot.block);
+      }
       return launch(slot, slot.block);
     case Slot::Wait::kScratch:
       return act(slot, emulation_.go_on(slot, view_));
@@ -311,6 +318,8 @@ Dispatcher::Next Dispatcher::go_on(Slot& slot) {
     case Slot::Wait::kModeRefused:
       completion_ = make_completion(Status::kBusy, {});
       return Next::kAnswered;
+    case Slot::Wait::kToken:
+      return make_token(slot);
     case Slot::Wait::kInternal:
       return begin_internal(slot);
     case Slot::Wait::kHeld:
@@ -334,6 +343,8 @@ bool Dispatcher::end_specially(Slot& slot) {
   slot.special = false;
   slot.answered = false;
   slot.extent = {};
+  slot.copier.reset();
+  slot.populate.reset();
   if (slot.internal != nullptr) {
     end_internal(slot);
   }

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <memory>
 
+#include "copy/lun_copies.h"
 #include "device/emulation.h"
 #include "device/extent_locks.h"
 #include "device/internal_command.h"
+#include "device/post_box.h"
 #include "device/slab.h"
 #include "device/view.h"
 #include "kernel/ring.h"
@@ -93,6 +95,17 @@ class Dispatcher {
   // Nobody puts modes in force any more: who asks, or waits, gets BUSY.
   void refuse_modes(bool refuse);
 
+  // Third-party copies; the LUN's features say whether there are any. `posts` is this loop's.
+  void set_copies(std::unique_ptr<copy::LunCopies> copies, std::shared_ptr<PostBox> posts);
+  // How long a copy may keep its initiator waiting, in ns; 0 = for ever.
+  void set_copy_patience(uint64_t ns);
+  // The LUN closes, or stops for a while: copies that it began end at once, tokens too, and to who
+  // asks for more it is BUSY.
+  void refuse_copies(bool refuse);
+  // The initiators of these commands have given them up: copies among them end as soon as nothing
+  // of theirs is under way any more.
+  void cancel_copies(std::span<const uint16_t> command_ids);
+
   // The slot's request ended with slot.status (and slot.info).
   [[nodiscard]] Next resume(Slot& slot);
   [[nodiscard]] const kernel::Completion& completion() const { return completion_; }
@@ -113,6 +126,12 @@ class Dispatcher {
   void end_refused(InternalCommand& command);
   void tell_ended();
   [[nodiscard]] Verdict refusal(const InternalCommand& command) const;
+  Next begin_copy(Slot& slot, const scsi::Outcome& outcome, std::span<const uint8_t> list);
+  Next answer_copy(Slot& slot, const copy::LunCopies::Answer& answer);
+  Next begin_token(Slot& slot, uint32_t list_identifier, std::span<const uint8_t> list);
+  Next make_token(Slot& slot);
+  void guard();
+  void before_launch(const Slot& slot, const scsi::BlockRequest& block);
   Next begin_mode(Slot& slot, const scsi::ModeChange& mode);
   Next ask_for_mode(Slot& slot);
   Next mode_in_force(Slot& slot);
@@ -155,6 +174,11 @@ class Dispatcher {
   InternalList internal_ended_;    // for take_released(), which calls done()
   uint32_t internal_running_ = 0;  // have a slot
   bool refuse_internal_ = false;
+
+  std::unique_ptr<copy::LunCopies> copies_;
+  std::shared_ptr<PostBox> posts_;
+  bool refuse_copies_ = false;
+  bool guarding_ = false;  // tokens stand for data of this LUN; counted in special_
 
   kernel::Completion completion_;
   kernel::Completion deferred_;  // of a SYNCHRONIZE CACHE that was answered before it failed

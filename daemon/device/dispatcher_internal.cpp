@@ -18,27 +18,6 @@ namespace {
 // Of the slots, one in so many is theirs at most.
 constexpr uint32_t kShare = 4;
 
-bool writes(BlockOp op) {
-  switch (op) {
-    case BlockOp::kRead:
-    case BlockOp::kFlush:
-    case BlockOp::kVerify:
-    case BlockOp::kVerifyData:
-    case BlockOp::kPrefetch:
-    case BlockOp::kLbaStatus:
-      return false;
-    case BlockOp::kWrite:
-    case BlockOp::kUnmap:
-    case BlockOp::kWriteSame:
-    case BlockOp::kWriteZeroes:
-    case BlockOp::kCompareAndWrite:
-    case BlockOp::kWriteAndVerify:
-    case BlockOp::kOrWrite:
-      break;
-  }
-  return true;
-}
-
 }  // namespace
 
 void Dispatcher::InternalList::push(InternalCommand& command) {
@@ -120,7 +99,7 @@ Dispatcher::Next Dispatcher::begin_internal(Slot& slot) {
 Verdict Dispatcher::refusal(const InternalCommand& command) const {
   const scsi::Lun& lun = *view_.lun;
   if (!command.covered) {
-    const scsi::Sense sense = scsi::medium_refusal(lun, writes(command.block.op));
+    const scsi::Sense sense = scsi::medium_refusal(lun, scsi::writes(command.block.op));
     if (sense.key != scsi::SenseKey::kNoSense) {
       return {Status::kCheckCondition, sense};
     }

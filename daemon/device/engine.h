@@ -50,6 +50,9 @@ class Engine {
                                                 plugin::Backend& backend, View view,
                                                 uint32_t poll_limit_us, const std::string& lun,
                                                 LoopOwner& owner);
+  // Runs at once; before start().
+  void prepare(const PostBox::Message& message) { loop_->prepare(message); }
+
   // Begins to serve the ring, also again after stop().
   Result<void> start() {
     loop_->start_taking();
@@ -57,6 +60,7 @@ class Engine {
     post([](Dispatcher& dispatcher) {
       dispatcher.refuse_modes(false);
       dispatcher.refuse_internal(false);
+      dispatcher.refuse_copies(false);
     });
     return runner_->start();
   }

@@ -113,6 +113,7 @@ bool Loop::take_one() {
       slab_.give_back(slot);
       log::info(lun_, "task management function {} for {} commands in flight", tmr_.type,
                 tmr_.command_ids.size());
+      dispatcher_.cancel_copies(tmr_.command_ids);
       return true;
     case kernel::Ring::Next::kBroken:
       broken_told_ = true;

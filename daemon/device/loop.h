@@ -72,6 +72,8 @@ class Loop final : plugin::CompletionSink {
 
   // Messages to the holder of the role; open while the loop serves.
   [[nodiscard]] const std::shared_ptr<PostBox>& posts() const { return posts_; }
+  // No thread holds the role yet.
+  void prepare(const PostBox::Message& message) { message(dispatcher_); }
   // No thread holds the role any more, nor will: what was posted all the same runs here, on a LUN
   // that is closed.
   void close();

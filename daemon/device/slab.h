@@ -12,9 +12,11 @@
 #include "base/cache_line.h"
 #include "base/mapping.h"
 #include "base/result.h"
+#include "copy/copier.h"
 #include "device/internal_command.h"
 #include "plugin/request.h"
 #include "scsi/execute.h"
+#include "scsi/rod_token.h"
 
 namespace tcmud::device {
 
@@ -75,7 +77,7 @@ struct alignas(kCacheLine) Slot {
   bool exclusive = false;  // no other command may touch the extent meanwhile
   bool answered = false;   // its initiator has its answer; the work goes on
   // What take_released() is to go on with.
-  enum class Wait : uint8_t { kExtent, kScratch, kMode, kModeRefused, kInternal, kHeld };
+  enum class Wait : uint8_t { kExtent, kScratch, kMode, kModeRefused, kInternal, kHeld, kToken };
   Wait wait = Wait::kExtent;
   bool special = false;  // see Dispatcher::special_
   scsi::ModeChange mode;
@@ -83,6 +85,10 @@ struct alignas(kCacheLine) Slot {
   Verdict verdict;              // of a command that was held, see Dispatcher::hold()
   uint16_t blockers = 0;        // commands that this one waits for
   Slot* next_holder = nullptr;  // exclusive ones that go on
+
+  std::shared_ptr<copy::Copier> copier{};  // of a held EXTENDED COPY or WRITE USING TOKEN
+  std::unique_ptr<scsi::PopulateToken> populate;  // of a POPULATE TOKEN
+  uint32_t token_identifier = 0;                  // likewise
 
   // Only of commands that waited or are composed of others.
   scsi::BlockRequest block;

@@ -89,6 +89,27 @@ Outcome execute(const Lun& lun, const Command& command, std::span<uint8_t> respo
   return description->execute({lun, command, *description, response, ranges});
 }
 
+bool writes(BlockOp op) {
+  switch (op) {
+    case BlockOp::kRead:
+    case BlockOp::kFlush:
+    case BlockOp::kVerify:
+    case BlockOp::kVerifyData:
+    case BlockOp::kPrefetch:
+    case BlockOp::kLbaStatus:
+      return false;
+    case BlockOp::kWrite:
+    case BlockOp::kUnmap:
+    case BlockOp::kWriteSame:
+    case BlockOp::kWriteZeroes:
+    case BlockOp::kCompareAndWrite:
+    case BlockOp::kWriteAndVerify:
+    case BlockOp::kOrWrite:
+      break;
+  }
+  return true;
+}
+
 Sense medium_refusal(const Lun& lun, bool writes) {
   if (lun.progress) {
     return {.key = SenseKey::kNotReady, .code = lun.progress_code, .progress = lun.progress};

@@ -49,6 +49,9 @@ enum class BlockOp : uint8_t {
   kLbaStatus,        // see lba_status.h; `offset` is where the description begins
 };
 
+// Does it change what is on the medium?
+[[nodiscard]] bool writes(BlockOp op);
+
 struct Range {
   uint64_t offset = 0;  // bytes
   uint64_t length = 0;  // bytes

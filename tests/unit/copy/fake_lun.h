@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -112,8 +113,9 @@ inline void finish(const std::vector<std::shared_ptr<FakeLun>>& luns, std::mt199
 inline FakeLun::Bytes noise(size_t bytes, uint64_t seed) {
   std::mt19937_64 random(seed);
   FakeLun::Bytes out(bytes);
-  for (uint8_t& byte : out) {
-    byte = static_cast<uint8_t>(random());
+  for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+    const uint64_t word = random();
+    std::memcpy(&out[at], &word, std::min(sizeof word, bytes - at));
   }
   return out;
 }
