@@ -196,14 +196,15 @@ TEST_P(DeviceCopyTest, CopiesBetweenLunsWhicheverIsAsked) {
 }
 
 TEST_P(DeviceCopyTest, CopiesWithinALunWhereTheTwoOverlap) {
-  const Bytes data = pattern(2, 2 << 20);
+  const Bytes data = pattern(2, 1 << 20);
+  const auto move = [this](uint64_t from, uint64_t to) {
+    return copy(a_, xcopy_list(0, kNone, {cscd(a_.naa, 512)}, {{0, 0, 2048, from, to}}));
+  };
   ASSERT_TRUE(a_.client->write(0, data).good());
-  ASSERT_TRUE(
-      copy(a_, xcopy_list(0, kNone, {cscd(a_.naa, 512)}, {{0, 0, 4096, 0, 8}})).good());
-  EXPECT_EQ(a_.client->read(8, 4096).data_in, data);
-  ASSERT_TRUE(
-      copy(a_, xcopy_list(0, kNone, {cscd(a_.naa, 512)}, {{0, 0, 4096, 8, 1}})).good());
-  EXPECT_EQ(a_.client->read(1, 4096).data_in, data);
+  ASSERT_TRUE(move(0, 8).good());
+  EXPECT_EQ(a_.client->read(8, 2048).data_in, data);
+  ASSERT_TRUE(move(8, 1).good());
+  EXPECT_EQ(a_.client->read(1, 2048).data_in, data);
 }
 
 TEST_P(DeviceCopyTest, TheKthRequestFailsForEveryK) {
@@ -411,14 +412,17 @@ TEST_P(DeviceCopyTest, CopiesInBothDirectionsAndManyAtOnceAllEnd) {
 
 TEST_P(DeviceCopyTest, ASlowCopyIsAnsweredBeforeTheKernelDoesIt) {
   Lun slow = bring_up("cccc", 1000ms);
-  control_.verdict_of = [](uint64_t disk, const tcmud_request&) {
+  std::mutex one_by_one;
+  control_.verdict_of = [&one_by_one](uint64_t disk, const tcmud_request&) {
     if (disk == 2) {
-      std::this_thread::sleep_for(100ms);
+      const std::lock_guard lock(one_by_one);
+      std::this_thread::sleep_for(20ms);
     }
     return TCMUD_OK;
   };
   const auto begin = std::chrono::steady_clock::now();
-  const Outcome outcome = copy(slow, xcopy_list(0, kNone, {}, {{0xFFFF, 0xFFFF, 8000, 0, 8000}}));
+  const Outcome outcome = copy(slow, xcopy_list(0, kNone, {}, {{0xFFFF, 0xFFFF, 8000, 0, 8000},
+                                                     {0xFFFF, 0xFFFF, 8000, 0, 8000}}));
   EXPECT_TRUE(outcome.check(0x0A, 0x00, 0x00)) << outcome.describe();
   EXPECT_GT(std::chrono::steady_clock::now() - begin, 500ms);
   control_.verdict_of = nullptr;
