@@ -31,7 +31,9 @@ Daemon::Daemon(Options options, KernelLink kernel, dbus::Service::Timing bus_tim
     : options_(std::move(options)),
       kernel_(std::move(kernel)),
       bus_timing_(bus_timing),
-      lost_events_timing_(lost_events_timing) {}
+      lost_events_timing_(lost_events_timing) {
+  settings_.copies = std::make_shared<copy::CopyManager>();
+}
 
 Daemon::~Daemon() = default;
 

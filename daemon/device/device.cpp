@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "device/copy_lun.h"
 #include "device/engine.h"
 #include "device/lun_view.h"
 #include "device/strand.h"
@@ -66,7 +67,9 @@ struct Device::Impl final : LoopOwner {
         name(std::move(device_name)),
         lun(name.lun()),
         minor(uio_minor),
-        state_changed(std::move(on_change)) {}
+        state_changed(std::move(on_change)) {
+    modes.third_party_copy = settings.copies != nullptr;
+  }
 
   void set_state(State next) {
     state.store(next, std::memory_order_release);
@@ -82,7 +85,13 @@ struct Device::Impl final : LoopOwner {
   Result<void> start_engine();
   Result<void> open_adopted();
   void close_all();
-  [[nodiscard]] View view() const { return make_view(attributes, backend->props(), modes); }
+  // To be published: copies go by it, too.
+  [[nodiscard]] View view();
+  void join_copies();
+  // So that a copy is answered by us, with what came of it, before the kernel does it without.
+  [[nodiscard]] uint64_t copy_patience() const {
+    return uint64_t{attributes.command_timeout} * (1'000'000'000 / 6 * 5);
+  }
   Result<void> set_blocked(bool blocked) {
     return kernel.write_attribute(name, "action/block_dev", blocked ? "1" : "0");
   }
@@ -157,6 +166,7 @@ struct Device::Impl final : LoopOwner {
   std::unique_ptr<kernel::Ring> ring;
   std::unique_ptr<plugin::Backend> backend;
   std::unique_ptr<Engine> engine;
+  std::shared_ptr<CopyLun> copy_lun;  // nullptr: no third-party copies, or not open
 
   Strand strand;  // last: waits for its tasks before anything else goes
 };
@@ -212,13 +222,36 @@ Result<void> Device::Impl::start_engine() {
     return tl::unexpected(created.error());
   }
   engine = std::move(*created);
+  join_copies();
   return engine->start();
+}
+
+View Device::Impl::view() {
+  View view = make_view(attributes, backend->props(), modes);
+  if (copy_lun != nullptr) {
+    copy_lun->tell(view.lun);
+  }
+  return view;
+}
+
+void Device::Impl::join_copies() {
+  if (settings.copies == nullptr) {
+    return;
+  }
+  copy_lun = std::make_shared<CopyLun>(engine->posts(), view().lun);
+  engine->prepare([this](Dispatcher& dispatcher) {
+    dispatcher.set_copies(std::make_unique<copy::LunCopies>(settings.copies, copy_lun),
+                          engine->posts());
+    dispatcher.set_copy_patience(copy_patience());
+  });
+  settings.copies->add(copy_lun);
 }
 
 void Device::Impl::close_all() {
   backend.reset();  // before the engine's memory: until close returns, the handler may be about to
                     // complete something
   engine.reset();
+  copy_lun.reset();
   ring.reset();
   port = kernel::UioPort{};
 }
@@ -472,9 +505,11 @@ void Device::Impl::refresh_identity() {
   }
   if (!removed) {
     attributes.serial = read_serial(kernel, name);
+    attributes.command_timeout = read_command_timeout(kernel, name);
   }
-  engine->post([view = view()](Dispatcher& dispatcher) {
+  engine->post([view = view(), patience = copy_patience()](Dispatcher& dispatcher) {
     dispatcher.set_view(view);
+    dispatcher.set_copy_patience(patience);
     dispatcher.set_identity_fresh_until(monotonic_ns() + kIdentityFresh);
   });
 }

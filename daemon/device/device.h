@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "copy/copy_manager.h"
 #include "kernel/kernel_port.h"
 #include "plugin/registry.h"
 
@@ -17,6 +18,8 @@ struct Settings {
   // How long the loop may look at the ring before it sleeps, at most (µs, 0..1000; 0 = never). It
   // adapts below that. Per LUN: ";poll_us=N".
   uint32_t poll_limit_us = 50;
+  // What LUNs have in common that copy between each other; nullptr: no third-party copies.
+  std::shared_ptr<copy::CopyManager> copies{};
 };
 
 enum class State {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/clock.h"
 #include "device/iovec_ops.h"
@@ -51,13 +52,14 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
       return begin_mode(slot, outcome.mode);
     case scsi::Outcome::Kind::kReply:
       return reply(slot, outcome);
-    case scsi::Outcome::Kind::kFormat:
-    case scsi::Outcome::Kind::kSanitize:
     case scsi::Outcome::Kind::kExtendedCopy:
     case scsi::Outcome::Kind::kReceiveCopyResults:
     case scsi::Outcome::Kind::kPopulateToken:
     case scsi::Outcome::Kind::kWriteUsingToken:
     case scsi::Outcome::Kind::kReceiveRodTokenInformation:
+      return begin_copy(slot, outcome, command.parameters);
+    case scsi::Outcome::Kind::kFormat:
+    case scsi::Outcome::Kind::kSanitize:
       break;
   }
   completion_ = make_completion(
@@ -140,10 +142,11 @@ Dispatcher::Next Dispatcher::begin_specially(Slot& slot, const scsi::BlockReques
       slot.extent = {};  // they change nothing, and what they see may change at any time
       break;
     case BlockOp::kUnmap: {
-      const auto ranges = slab_.iovecs(slot);
-      std::memcpy(ranges.data(), ranges_.data(), block.ranges * sizeof(scsi::Range));
+      const std::span<const scsi::Range> ranges =
+          slot.internal != nullptr ? slot.internal->ranges : std::span(ranges_);
+      std::memcpy(slab_.iovecs(slot).data(), ranges.data(), block.ranges * sizeof(scsi::Range));
       slot.extent = {UINT64_MAX, 0};
-      for (const scsi::Range& range : std::span(ranges_).first(block.ranges)) {
+      for (const scsi::Range& range : ranges.first(block.ranges)) {
         slot.extent.begin = std::min(slot.extent.begin, range.offset);
         slot.extent.end = std::max(slot.extent.end, range.offset + range.length);
       }
@@ -159,12 +162,20 @@ Dispatcher::Next Dispatcher::begin_specially(Slot& slot, const scsi::BlockReques
     default:
       break;
   }
+  if (slot.internal != nullptr && slot.internal->covered) {
+    slot.extent = {};
+  }
   slot.exclusive = exclusive;
-  slot.special = exclusive || block.immediate || Emulation::wanted(block, view_);
-  special_ += slot.special;
+  if (!slot.special) {
+    slot.special = exclusive || block.immediate || Emulation::wanted(block, view_);
+    special_ += slot.special;
+  }
   if ((exclusive || locks_.engaged()) && !locks_.admit(slot)) {
     slot.wait = Slot::Wait::kExtent;
     return Next::kWait;
+  }
+  if (guarding_) {
+    before_launch(slot, block);
   }
   return launch(slot, block);
 }
@@ -272,7 +283,12 @@ Dispatcher::Next Dispatcher::act(Slot& slot, Emulation::Step step) {
 
 Dispatcher::Next Dispatcher::fail(Slot& slot) {
   emulation_.end(slot);
-  completion_ = completion_of_status(slot.status, slot.info, view_.lun->block_size);
+  const Verdict verdict = verdict_of_status(slot.status, slot.info, view_.lun->block_size);
+  if (slot.internal != nullptr) {
+    slot.internal->verdict = verdict;
+    return Next::kAnswered;
+  }
+  completion_ = make_completion(verdict.status, verdict.sense);
   if (!slot.answered) {
     return Next::kAnswered;
   }
@@ -291,6 +307,9 @@ Dispatcher::Next Dispatcher::fail(Slot& slot) {
 Dispatcher::Next Dispatcher::go_on(Slot& slot) {
   switch (slot.wait) {
     case Slot::Wait::kExtent:
+      if (guarding_) {
+        before_launch(slot, slot.block);
+      }
       return launch(slot, slot.block);
     case Slot::Wait::kScratch:
       return act(slot, emulation_.go_on(slot, view_));
@@ -298,6 +317,19 @@ Dispatcher::Next Dispatcher::go_on(Slot& slot) {
       return mode_in_force(slot);
     case Slot::Wait::kModeRefused:
       completion_ = make_completion(Status::kBusy, {});
+      return Next::kAnswered;
+    case Slot::Wait::kToken:
+      return make_token(slot);
+    case Slot::Wait::kInternal:
+      return begin_internal(slot);
+    case Slot::Wait::kHeld:
+      if (slot.answered) {
+        return Next::kDone;
+      }
+      if (slot.verdict.good()) {
+        return answer_good(slot, slot.answer_length);
+      }
+      completion_ = make_completion(slot.verdict.status, slot.verdict.sense);
       return Next::kAnswered;
   }
   return Next::kAnswered;
@@ -311,21 +343,45 @@ bool Dispatcher::end_specially(Slot& slot) {
   slot.special = false;
   slot.answered = false;
   slot.extent = {};
+  slot.copier.reset();
+  slot.populate.reset();
+  if (slot.internal != nullptr) {
+    end_internal(slot);
+  }
   return true;
 }
 
+void Dispatcher::release(Slot& slot, Slot::Wait how) {
+  slot.wait = how;
+  slot.next_completed = released_;
+  released_ = &slot;
+}
+
+Dispatcher::Next Dispatcher::hold(Slot& slot) {
+  slot.answer_length = kNoDataIn;
+  special_ += !slot.special;
+  slot.special = true;
+  return Next::kWait;
+}
+
+void Dispatcher::finish(Slot& slot, const Verdict& verdict) {
+  slot.verdict = verdict;
+  release(slot, Slot::Wait::kHeld);
+}
+
 Slot* Dispatcher::take_released() {
+  tell_ended();
   if (Slot* slot = locks_.take_admitted(); slot != nullptr) {
     return slot;
   }
   if (Slot* slot = scratch_->take_served(); slot != nullptr) {
     return slot;
   }
-  Slot* slot = modes_done_;
-  if (slot != nullptr) {
-    modes_done_ = slot->next_completed;
+  if (Slot* slot = released_; slot != nullptr) {
+    released_ = slot->next_completed;
+    return slot;
   }
-  return slot;
+  return take_internal();
 }
 
 Dispatcher::Next Dispatcher::resume(Slot& slot) {

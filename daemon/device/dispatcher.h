@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <memory>
 
+#include "copy/lun_copies.h"
 #include "device/emulation.h"
 #include "device/extent_locks.h"
+#include "device/internal_command.h"
+#include "device/post_box.h"
 #include "device/slab.h"
 #include "device/view.h"
 #include "kernel/ring.h"
@@ -23,7 +26,8 @@ namespace tcmud::device {
 // told of a command (start) and of the end of a request (resume), and says what is to be done next.
 // What a handler can't do it composes of other requests: FUA of WRITE and FLUSH, WRITE SAME of
 // WRITE_ZEROES or of WRITEs whose iovecs all point at the one block, long UNMAP lists of several;
-// Emulation knows the rest. ExtentLocks keeps those that must look atomic apart from others.
+// Emulation knows the rest. ExtentLocks keeps those that must look atomic apart from others. The
+// daemon has commands of its own (InternalCommand) that go the same way.
 class Dispatcher {
  public:
   enum class Next : uint8_t {
@@ -75,10 +79,32 @@ class Dispatcher {
   [[nodiscard]] Slot* take_released();
   [[nodiscard]] Next go_on(Slot& slot);
 
+  // Starts a request of the daemon's own; see InternalCommand. Of all that are there at once, those
+  // beyond a part of the slots wait for one another, so that initiators always find some; and
+  // where slots are short, one that waits gets the next. From a message to the loop, from done(),
+  // or where the caller then says kWait.
+  void start_internal(InternalCommand& command);
+  // The LUN closes: those that have no slot yet, and those to come, end with NOT READY.
+  void refuse_internal(bool refuse);
+  // The command keeps its slot, and may keep others waiting, until finish() says how it ended.
+  Next hold(Slot& slot);
+  void finish(Slot& slot, const Verdict& verdict);
+
   // What kMode asked for is in force: the view says so.
   void mode_changed(uint64_t ticket);
   // Nobody puts modes in force any more: who asks, or waits, gets BUSY.
   void refuse_modes(bool refuse);
+
+  // Third-party copies; the LUN's features say whether there are any. `posts` is this loop's.
+  void set_copies(std::unique_ptr<copy::LunCopies> copies, std::shared_ptr<PostBox> posts);
+  // How long a copy may keep its initiator waiting, in ns; 0 = for ever.
+  void set_copy_patience(uint64_t ns);
+  // The LUN closes, or stops for a while: copies that it began end at once, tokens too, and to who
+  // asks for more it is BUSY.
+  void refuse_copies(bool refuse);
+  // The initiators of these commands have given them up: copies among them end as soon as nothing
+  // of theirs is under way any more.
+  void cancel_copies(std::span<const uint16_t> command_ids);
 
   // The slot's request ended with slot.status (and slot.info).
   [[nodiscard]] Next resume(Slot& slot);
@@ -93,6 +119,19 @@ class Dispatcher {
   Next act(Slot& slot, Emulation::Step step);
   Next fail(Slot& slot);
   bool end_specially(Slot& slot);
+  void release(Slot& slot, Slot::Wait how);
+  Slot* take_internal();
+  Next begin_internal(Slot& slot);
+  void end_internal(Slot& slot);
+  void end_refused(InternalCommand& command);
+  void tell_ended();
+  [[nodiscard]] Verdict refusal(const InternalCommand& command) const;
+  Next begin_copy(Slot& slot, const scsi::Outcome& outcome, std::span<const uint8_t> list);
+  Next answer_copy(Slot& slot, const copy::LunCopies::Answer& answer);
+  Next begin_token(Slot& slot, uint32_t list_identifier, std::span<const uint8_t> list);
+  Next make_token(Slot& slot);
+  void guard();
+  void before_launch(const Slot& slot, const scsi::BlockRequest& block);
   Next begin_mode(Slot& slot, const scsi::ModeChange& mode);
   Next ask_for_mode(Slot& slot);
   Next mode_in_force(Slot& slot);
@@ -115,14 +154,31 @@ class Dispatcher {
   ExtentLocks locks_;
   ScratchPool* scratch_;
   Emulation emulation_;
-  // Commands that may keep others waiting: exclusive, composed with scratch memory, or answered
-  // ahead. While there are none, no command costs more than the question.
+  // Commands that may keep others waiting: exclusive, composed with scratch memory, answered ahead,
+  // held, or the daemon's own. While there are none, no command costs more than the question.
   uint32_t special_ = 0;
   Slot* modes_first_ = nullptr;  // FIFO by next_completed: wait for the strand
   Slot* modes_last_ = nullptr;
-  Slot* modes_done_ = nullptr;  // by next_completed: wait for take_released()
+  Slot* released_ = nullptr;  // by next_completed: wait for take_released()
   uint64_t last_mode_ticket_ = 0;
   bool refuse_modes_ = false;
+
+  // FIFO by InternalCommand::next.
+  struct InternalList {
+    InternalCommand* first = nullptr;
+    InternalCommand* last = nullptr;
+    void push(InternalCommand& command);
+    InternalCommand* pop();
+  };
+  InternalList internal_waiting_;  // for a slot
+  InternalList internal_ended_;    // for take_released(), which calls done()
+  uint32_t internal_running_ = 0;  // have a slot
+  bool refuse_internal_ = false;
+
+  std::unique_ptr<copy::LunCopies> copies_;
+  std::shared_ptr<PostBox> posts_;
+  bool refuse_copies_ = false;
+  bool guarding_ = false;  // tokens stand for data of this LUN; counted in special_
 
   kernel::Completion completion_;
   kernel::Completion deferred_;  // of a SYNCHRONIZE CACHE that was answered before it failed

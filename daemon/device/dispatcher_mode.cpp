@@ -58,9 +58,7 @@ void Dispatcher::refuse_modes(bool refuse) {
 void Dispatcher::finish_mode(Slot::Wait how) {
   Slot* slot = modes_first_;
   modes_first_ = slot->next_completed;
-  slot->wait = how;
-  slot->next_completed = modes_done_;
-  modes_done_ = slot;
+  release(*slot, how);
 }
 
 Dispatcher::Next Dispatcher::mode_in_force(Slot& slot) {

@@ -31,6 +31,12 @@ Result<std::unique_ptr<Engine>> Engine::create(kernel::Ring& ring, const kernel:
   return engine;
 }
 
+Engine::~Engine() {
+  if (loop_ != nullptr) {
+    loop_->close();  // before the runner goes, whom a post wakes
+  }
+}
+
 bool Engine::stop(std::chrono::steady_clock::time_point deadline) {
   loop_->stop_taking();
   // Nobody answers INQUIRYs that wait for a fresh identity any more: they get the one we know.
@@ -38,6 +44,8 @@ bool Engine::stop(std::chrono::steady_clock::time_point deadline) {
   post([](Dispatcher& dispatcher) {
     dispatcher.set_identity_fresh_until(UINT64_MAX);
     dispatcher.refuse_modes(true);
+    dispatcher.refuse_internal(true);
+    dispatcher.refuse_copies(true);
   });
   return runner_->join(deadline);
 }

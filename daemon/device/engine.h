@@ -42,22 +42,34 @@ class Engine {
   static constexpr uint32_t kCommands =
       1024;  // in flight at once; what is beyond waits in the ring
 
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
   static Result<std::unique_ptr<Engine>> create(kernel::Ring& ring, const kernel::UioPort& port,
                                                 plugin::Backend& backend, View view,
                                                 uint32_t poll_limit_us, const std::string& lun,
                                                 LoopOwner& owner);
+  // Runs at once; before start().
+  void prepare(const PostBox::Message& message) { loop_->prepare(message); }
+
   // Begins to serve the ring, also again after stop().
   Result<void> start() {
     loop_->start_taking();
-    loop_->post([](Dispatcher& dispatcher) { dispatcher.refuse_modes(false); });
+    loop_->posts()->open([this] { runner_->wake(); });
+    post([](Dispatcher& dispatcher) {
+      dispatcher.refuse_modes(false);
+      dispatcher.refuse_internal(false);
+      dispatcher.refuse_copies(false);
+    });
     return runner_->start();
   }
 
-  // Runs on the loop before the next command; returns at once. Any thread.
-  void post(std::function<void(Dispatcher&)> message) {
-    loop_->post(std::move(message));
-    runner_->wake();
-  }
+  // Runs on the loop before the next command; returns at once. Any thread. False: the loop has
+  // stopped.
+  bool post(PostBox::Message message) { return loop_->posts()->post(std::move(message)); }
+  // The same for those who may outlive the LUN.
+  [[nodiscard]] const std::shared_ptr<PostBox>& posts() const { return loop_->posts(); }
 
   // Takes nothing more from the ring and finishes what it has. False: something is still with the
   // handler at the deadline; then nothing of this may be destroyed, and stop may be called again.

@@ -54,16 +54,10 @@ bool Loop::turn(bool hold) {
 }
 
 bool Loop::read_posts() {
-  if (!posted_.load(std::memory_order_relaxed)) {
+  if (!posts_->has_news()) {
     return false;
   }
-  std::vector<std::function<void(Dispatcher&)>> posts;
-  {
-    const std::lock_guard lock(posts_mutex_);
-    posts.swap(posts_);
-    posted_.store(false, std::memory_order_seq_cst);
-  }
-  for (const auto& message : posts) {
+  for (const PostBox::Message& message : posts_->take()) {
     message(dispatcher_);
   }
   run_released();
@@ -75,10 +69,11 @@ bool Loop::read_posts() {
   return true;
 }
 
-void Loop::post(std::function<void(Dispatcher&)> message) {
-  const std::lock_guard lock(posts_mutex_);
-  posts_.push_back(std::move(message));
-  posted_.store(true, std::memory_order_seq_cst);
+void Loop::close() {
+  dispatcher_.refuse_internal(true);
+  while (!posts_->close_if_empty()) {
+    read_posts();
+  }
 }
 
 bool Loop::drain_completed() {
@@ -97,10 +92,7 @@ bool Loop::drain_completed() {
 
 bool Loop::take_commands() {
   uint32_t taken = 0;
-  // A blocking handler's request is executed by the thread that took it, so one at a time: the
-  // others wait in the ring.
-  while (taken < kTakePerTurn && !(blocking_ && ready_first_ != nullptr) && taking() &&
-         take_one()) {
+  while (taken < kTakePerTurn && !has_enough_ready() && taking() && take_one()) {
     ++taken;
     if (!blocking_) {
       submit_ready();
@@ -121,6 +113,7 @@ bool Loop::take_one() {
       slab_.give_back(slot);
       log::info(lun_, "task management function {} for {} commands in flight", tmr_.type,
                 tmr_.command_ids.size());
+      dispatcher_.cancel_copies(tmr_.command_ids);
       return true;
     case kernel::Ring::Next::kBroken:
       broken_told_ = true;
@@ -178,6 +171,14 @@ void Loop::act(Slot& slot, Dispatcher::Next next) {
       owner_.identity_wanted();
       break;
   }
+}
+
+// A blocking handler's request is executed by the thread that took it, so one at a time: the others
+// wait in the ring. But never for the daemon's own work alone, or one thread that does one piece of
+// it after the other would leave initiators without any answer.
+bool Loop::has_enough_ready() const {
+  return blocking_ && ready_first_ != nullptr &&
+         (ready_first_->internal == nullptr || ready_last_->internal == nullptr);
 }
 
 void Loop::make_ready(Slot& slot) {
@@ -242,6 +243,10 @@ void Loop::stray_completion(const plugin::Request&, int32_t status) {
 }
 
 void Loop::answer(Slot& slot) {
+  if (slot.internal != nullptr) [[unlikely]] {
+    end(slot);
+    return;
+  }
   send(slot);
   end(slot);
   if (kick_policy_.due(unkicked_, unkicked_bytes_)) {

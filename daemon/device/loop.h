@@ -5,13 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <vector>
 
 #include "base/mpsc_list.h"
 #include "device/dispatcher.h"
 #include "device/pacing.h"
+#include "device/post_box.h"
 #include "device/slab.h"
 #include "kernel/ring.h"
 #include "kernel/uio_port.h"
@@ -42,7 +41,7 @@ class LoopOwner {
 // One LUN's way from ring to handler and back: everything between the kernel's wake-up and the
 // kick.
 //
-// Threads: everything but execute(), post(), stop_taking() and the completions of handlers runs on
+// Threads: everything but execute(), posts(), stop_taking() and the completions of handlers runs on
 // the holder of the loop role, one thread at a time. Invariants: a command is in exactly one place
 // (the handler, `ready_`, `parked_`, `completed_`, waiting in the dispatcher, or answered); the
 // ring's tail moves in kick() only; there is one kick per batch.
@@ -67,14 +66,17 @@ class Loop final : plugin::CompletionSink {
     return has_news() || ready_first_ != nullptr || (taking() && !slab_.full() && ring_.has_work());
   }
   // The part of it that other threads cause. Any thread.
-  [[nodiscard]] bool has_news() const {
-    return !completed_.empty() || posted_.load(std::memory_order_seq_cst);
-  }
+  [[nodiscard]] bool has_news() const { return !completed_.empty() || posts_->has_news(); }
   // has_work() for one who polls: looks at the handler too.
   [[nodiscard]] bool poll() { return (in_handler_ > 0 && backend_.reap()) || has_work(); }
 
-  // Runs on the loop before the next command. Any thread; the caller wakes the loop.
-  void post(std::function<void(Dispatcher&)> message);
+  // Messages to the holder of the role; open while the loop serves.
+  [[nodiscard]] const std::shared_ptr<PostBox>& posts() const { return posts_; }
+  // No thread holds the role yet.
+  void prepare(const PostBox::Message& message) { message(dispatcher_); }
+  // No thread holds the role any more, nor will: what was posted all the same runs here, on a LUN
+  // that is closed.
+  void close();
 
   // Nothing more is taken from the ring. Any thread; the caller wakes the loop.
   void stop_taking() { stopping_.store(true, std::memory_order_seq_cst); }
@@ -83,9 +85,11 @@ class Loop final : plugin::CompletionSink {
     stopping_.store(false, std::memory_order_seq_cst);
     broken_told_ = false;
   }
-  // After stop_taking: everything taken is answered. The holder of the role.
-  [[nodiscard]] bool finished() const {
-    return stopping_.load(std::memory_order_relaxed) && slab_.in_use() == 0;
+  // After stop_taking: everything taken is answered and every message was read; from now on posts
+  // are refused. The holder of the role.
+  [[nodiscard]] bool finished() {
+    return stopping_.load(std::memory_order_relaxed) && slab_.in_use() == 0 &&
+           posts_->close_if_empty();
   }
   // Bytes of data of the command that was answered last.
   [[nodiscard]] uint64_t last_bytes() const { return last_bytes_; }
@@ -107,6 +111,7 @@ class Loop final : plugin::CompletionSink {
   bool take_commands();
   bool take_one();
   void act(Slot& slot, Dispatcher::Next next);
+  [[nodiscard]] bool has_enough_ready() const;
   void make_ready(Slot& slot);
   void submit_ready();
   void answer(Slot& slot);
@@ -146,9 +151,7 @@ class Loop final : plugin::CompletionSink {
   // From other threads.
   MpscList<Slot> completed_;
   std::atomic<bool> stopping_{false};  // set by stop_taking, read by the loop
-  std::atomic<bool> posted_{false};    // set after posts_ grew, pairs with read_posts
-  std::mutex posts_mutex_;
-  std::vector<std::function<void(Dispatcher&)>> posts_;
+  const std::shared_ptr<PostBox> posts_ = std::make_shared<PostBox>();
 };
 
 }  // namespace tcmud::device

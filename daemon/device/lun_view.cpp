@@ -35,6 +35,10 @@ std::string read_serial(kernel::KernelPort& kernel, const kernel::DeviceName& na
   return text->starts_with(kLabel) ? text->substr(kLabel.size()) : *text;
 }
 
+uint32_t read_command_timeout(kernel::KernelPort& kernel, const kernel::DeviceName& name) {
+  return static_cast<uint32_t>(read_number(kernel, name, "attrib/cmd_time_out").value_or(0));
+}
+
 Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::DeviceName& name) {
   const auto block_size = read_number(kernel, name, "attrib/hw_block_size");
   if (!block_size) {
@@ -51,6 +55,7 @@ Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::
   return LunAttributes{.block_size = static_cast<uint32_t>(*block_size),
                        .size = *size,
                        .max_sectors = static_cast<uint32_t>(*max_sectors),
+                       .command_timeout = read_command_timeout(kernel, name),
                        .serial = read_serial(kernel, name)};
 }
 
@@ -80,6 +85,9 @@ View make_view(const LunAttributes& attributes, const tcmud_props& props, const 
   lun->unmap_granularity_blocks = blocks_of(props.unmap_granularity, block_size);
   lun->unmap_alignment_blocks = blocks_of(props.unmap_alignment, block_size);
   lun->features = kFeatures;
+  if (modes.third_party_copy) {
+    lun->features |= scsi::kCanCopy | scsi::kCanUseTokens;
+  }
   lun->max_compare_and_write_blocks =
       static_cast<uint8_t>(stricter(lun->max_transfer_blocks, kMaxCompareAndWriteBlocks));
   // What is written in one piece stays whole when the power goes: that is a physical block, and no

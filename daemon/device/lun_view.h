@@ -14,10 +14,14 @@ struct LunAttributes {
   uint32_t block_size = 512;  // bytes: attrib/hw_block_size
   uint64_t size = 0;          // bytes: attrib/dev_size
   uint32_t max_sectors = 0;   // logical blocks: attrib/hw_max_sectors
+  uint32_t command_timeout = 0;  // s, 0 = none: attrib/cmd_time_out
   std::string serial;         // wwn/vpd_unit_serial
 };
 
 Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::DeviceName& name);
+
+// After how many seconds the kernel answers a command in our place; 0 = never.
+uint32_t read_command_timeout(kernel::KernelPort& kernel, const kernel::DeviceName& name);
 
 // The serial number alone; "" where there is none yet.
 std::string read_serial(kernel::KernelPort& kernel, const kernel::DeviceName& name);
@@ -26,6 +30,7 @@ std::string read_serial(kernel::KernelPort& kernel, const kernel::DeviceName& na
 struct Modes {
   bool write_through = false;           // the write cache is switched off, see View
   bool default_write_through = false;   // the administrator's choice alone
+  bool third_party_copy = false;        // other LUNs of the daemon can be reached
   bool software_write_protect = false;  // SWP; until the LUN is closed, as a target forgets it
 };
 

@@ -12,8 +12,11 @@
 #include "base/cache_line.h"
 #include "base/mapping.h"
 #include "base/result.h"
+#include "copy/copier.h"
+#include "device/internal_command.h"
 #include "plugin/request.h"
 #include "scsi/execute.h"
+#include "scsi/rod_token.h"
 
 namespace tcmud::device {
 
@@ -63,7 +66,8 @@ struct alignas(kCacheLine) Slot {
   uint64_t data_length = 0;  // bytes of the initiator's buffer
   // Bytes of data-in that count with GOOD; kNoDataIn where the data goes the other way.
   uint64_t answer_length = 0;
-  std::span<iovec> iov;  // the initiator's buffer
+  InternalCommand* internal = nullptr;  // whose work this is; nullptr: an initiator's
+  std::span<iovec> iov;                 // the initiator's buffer
   Plan plan;
   std::array<uint8_t, 32> cdb{};  // no command of ours has a longer one
   uint8_t cdb_length = 0;
@@ -73,13 +77,18 @@ struct alignas(kCacheLine) Slot {
   bool exclusive = false;  // no other command may touch the extent meanwhile
   bool answered = false;   // its initiator has its answer; the work goes on
   // What take_released() is to go on with.
-  enum class Wait : uint8_t { kExtent, kScratch, kMode, kModeRefused };
+  enum class Wait : uint8_t { kExtent, kScratch, kMode, kModeRefused, kInternal, kHeld, kToken };
   Wait wait = Wait::kExtent;
   bool special = false;  // see Dispatcher::special_
   scsi::ModeChange mode;
   uint64_t mode_ticket = 0;
+  Verdict verdict;              // of a command that was held, see Dispatcher::hold()
   uint16_t blockers = 0;        // commands that this one waits for
   Slot* next_holder = nullptr;  // exclusive ones that go on
+
+  std::shared_ptr<copy::Copier> copier{};  // of a held EXTENDED COPY or WRITE USING TOKEN
+  std::unique_ptr<scsi::PopulateToken> populate;  // of a POPULATE TOKEN
+  uint32_t token_identifier = 0;                  // likewise
 
   // Only of commands that waited or are composed of others.
   scsi::BlockRequest block;
@@ -113,6 +122,7 @@ class Slab {
   // Every slot that was ever used, free ones too.
   [[nodiscard]] std::span<Slot> slots() const { return {at(0), constructed_}; }
   [[nodiscard]] uint32_t in_use() const { return in_use_; }
+  [[nodiscard]] uint32_t capacity() const { return slots_; }
   [[nodiscard]] bool full() const { return in_use_ == slots_; }
 
  private:

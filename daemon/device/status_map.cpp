@@ -19,42 +19,35 @@ kernel::Completion make_completion(Status status, const Sense& sense) {
   return completion;
 }
 
-kernel::Completion completion_of_status(int32_t status, uint64_t info, uint32_t block_size) {
+Verdict verdict_of_status(int32_t status, uint64_t info, uint32_t block_size) {
   const auto check = [](SenseKey key, scsi::AdditionalSense code) {
-    Sense sense;
-    sense.key = key;
-    sense.code = code;
-    return make_completion(Status::kCheckCondition, sense);
+    return Verdict{Status::kCheckCondition, {.key = key, .code = code}};
   };
   switch (status) {
     case TCMUD_BUSY:
     case TCMUD_TIMEOUT:
-      return make_completion(Status::kBusy, {});
+      return {Status::kBusy};
     case TCMUD_NO_RESOURCE:
-      return make_completion(Status::kTaskSetFull, {});
+      return {Status::kTaskSetFull};
     case TCMUD_NOT_SUPPORTED:
       return check(SenseKey::kIllegalRequest, asc::kInvalidOperationCode);
     case TCMUD_OUT_OF_RANGE:
       return check(SenseKey::kIllegalRequest, asc::kLbaOutOfRange);
     case TCMUD_READ_ERROR: {
-      Sense sense;
-      sense.key = SenseKey::kMediumError;
-      sense.code = asc::kUnrecoveredReadError;
+      Verdict verdict = check(SenseKey::kMediumError, asc::kUnrecoveredReadError);
       if (info != TCMUD_NO_INFO) {
-        sense.information = info / block_size;
+        verdict.sense.information = info / block_size;
       }
-      return make_completion(Status::kCheckCondition, sense);
+      return verdict;
     }
     case TCMUD_WRITE_ERROR:
       return check(SenseKey::kMediumError, asc::kWriteError);
     case TCMUD_MISCOMPARE: {
-      Sense sense;
-      sense.key = SenseKey::kMiscompare;
-      sense.code = asc::kMiscompareDuringVerify;
+      Verdict verdict = check(SenseKey::kMiscompare, asc::kMiscompareDuringVerify);
       if (info != TCMUD_NO_INFO) {
-        sense.information = info;
+        verdict.sense.information = info;
       }
-      return make_completion(Status::kCheckCondition, sense);
+      return verdict;
     }
     case TCMUD_NO_SPACE:
       return check(SenseKey::kDataProtect, asc::kSpaceAllocationFailed);

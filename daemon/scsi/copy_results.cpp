@@ -37,9 +37,9 @@ Outcome receive_copy_operating_parameters(const Context& c) {
   data.put32(0);  // HELD DATA LIMIT
   data.put32(0);  // MAXIMUM STREAM DEVICE TRANSFER SIZE
   data.put16(0);
-  data.put16(1);  // TOTAL CONCURRENT COPIES
-  data.put8(1);   // MAXIMUM CONCURRENT COPIES
-  data.put8(9);   // DATA SEGMENT GRANULARITY: 2^9 bytes
+  data.put16(kMaxCopies);  // TOTAL CONCURRENT COPIES
+  data.put8(kMaxCopies);   // MAXIMUM CONCURRENT COPIES
+  data.put8(9);            // DATA SEGMENT GRANULARITY: 2^9 bytes
   data.put8(0);   // INLINE DATA GRANULARITY
   data.put8(0);   // HELD DATA GRANULARITY
   data.zeroes(3);

@@ -28,6 +28,16 @@ Outcome not_found(std::span<const uint8_t> cdb) {
   return illegal_cdb(asc::kInvalidOperationCode, cdb[0] == kVariableLength ? 8 : 1);
 }
 
+Sense write_refusal(const Lun& lun) {
+  if (lun.read_only) {
+    return {.key = SenseKey::kDataProtect, .code = asc::kWriteProtected};
+  }
+  if (lun.software_write_protect) {
+    return {.key = SenseKey::kDataProtect, .code = asc::kSoftwareWriteProtected};
+  }
+  return {};
+}
+
 // The state of the LUN in which this command is not executed; NO SENSE where there is none.
 Sense refusal(const Lun& lun, const CommandDescription& description) {
   // INQUIRY, REPORT LUNS and REQUEST SENSE again, by the same reasoning: they find out what is
@@ -40,15 +50,7 @@ Sense refusal(const Lun& lun, const CommandDescription& description) {
       return {.key = SenseKey::kMediumError, .code = asc::kSanitizeFailed};
     }
   }
-  if (description.has(kWritesMedium)) {
-    if (lun.read_only) {
-      return {.key = SenseKey::kDataProtect, .code = asc::kWriteProtected};
-    }
-    if (lun.software_write_protect) {
-      return {.key = SenseKey::kDataProtect, .code = asc::kSoftwareWriteProtected};
-    }
-  }
-  return {};
+  return description.has(kWritesMedium) ? write_refusal(lun) : Sense{};
 }
 
 // Almost always nothing is in the way, which is found out without building any sense data.
@@ -85,6 +87,37 @@ Outcome execute(const Lun& lun, const Command& command, std::span<uint8_t> respo
     }
   }
   return description->execute({lun, command, *description, response, ranges});
+}
+
+bool writes(BlockOp op) {
+  switch (op) {
+    case BlockOp::kRead:
+    case BlockOp::kFlush:
+    case BlockOp::kVerify:
+    case BlockOp::kVerifyData:
+    case BlockOp::kPrefetch:
+    case BlockOp::kLbaStatus:
+      return false;
+    case BlockOp::kWrite:
+    case BlockOp::kUnmap:
+    case BlockOp::kWriteSame:
+    case BlockOp::kWriteZeroes:
+    case BlockOp::kCompareAndWrite:
+    case BlockOp::kWriteAndVerify:
+    case BlockOp::kOrWrite:
+      break;
+  }
+  return true;
+}
+
+Sense medium_refusal(const Lun& lun, bool writes) {
+  if (lun.progress) {
+    return {.key = SenseKey::kNotReady, .code = lun.progress_code, .progress = lun.progress};
+  }
+  if (lun.sanitize_failure != SanitizeFailure::kNone) {
+    return {.key = SenseKey::kMediumError, .code = asc::kSanitizeFailed};
+  }
+  return writes ? write_refusal(lun) : Sense{};
 }
 
 size_t parameter_list_length(std::span<const uint8_t> cdb, uint64_t data_length) {

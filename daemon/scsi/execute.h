@@ -49,6 +49,9 @@ enum class BlockOp : uint8_t {
   kLbaStatus,        // see lba_status.h; `offset` is where the description begins
 };
 
+// Does it change what is on the medium?
+[[nodiscard]] bool writes(BlockOp op);
+
 struct Range {
   uint64_t offset = 0;  // bytes
   uint64_t length = 0;  // bytes
@@ -147,6 +150,10 @@ struct Outcome {
 // thread; no allocation.
 [[nodiscard]] Outcome execute(const Lun& lun, const Command& command, std::span<uint8_t> response,
                               std::span<Range> ranges);
+
+// The state of the LUN in which nobody may read its medium, or may `writes`; NO SENSE where there
+// is none. What execute() tells READ and WRITE.
+[[nodiscard]] Sense medium_refusal(const Lun& lun, bool writes);
 
 // May this command be answered while a unit attention condition is pending (SAM-6 "Unit attention
 // conditions": INQUIRY, REPORT LUNS, REQUEST SENSE)? False: the unit attention is reported instead.

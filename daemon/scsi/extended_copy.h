@@ -18,6 +18,7 @@ inline constexpr size_t kMaxCopySegments = 64;
 inline constexpr size_t kCscdLength = 32, kSegmentLength = 28, kCopyHeaderLength = 16;
 inline constexpr size_t kMaxCopyDescriptors =  // bytes, of both lists together
     kMaxCopyCscds * kCscdLength + kMaxCopySegments * kSegmentLength;
+inline constexpr size_t kMaxCopies = 16;  // at once, of EXTENDED COPY and WRITE USING TOKEN together
 inline constexpr uint32_t kMaxCopySegmentBytes = 0xFFFFu * 4096;
 static_assert(kCopyHeaderLength + kMaxCopyDescriptors <= kMaxParameterList);
 

@@ -61,6 +61,7 @@ struct TokenInformation {
   enum class State : uint8_t {
     kDone = 0x01,
     kFailed = 0x02,
+    kPartial = 0x03,  // well, but there was less data than was asked for
     kInForeground = 0x11,
     kInBackground = 0x12
   };

@@ -27,6 +27,11 @@ bool has_progress(const Sense& sense) {
          sense.progress.has_value();
 }
 
+// The sense data of source and destination aren't passed on, whose places would be told before it.
+bool has_segment(const Sense& sense) {
+  return sense.key == SenseKey::kCopyAborted && sense.segment.has_value();
+}
+
 bool has_specific(const Sense& sense) {
   return has_field_pointer(sense) || has_progress(sense);
 }
@@ -66,6 +71,9 @@ size_t encode_fixed(const Sense& sense, std::span<uint8_t> out) {
     store_be32(p + 3, static_cast<uint32_t>(*sense.information));
   }
   p[7] = kFixedSenseLength - 8;
+  if (has_segment(sense)) {
+    store_be16(p + 10, *sense.segment);
+  }
   store_be16(p + 12, sense.code);
   store_specific(sense, p + 15);
   return kFixedSenseLength;
@@ -84,6 +92,13 @@ size_t encode_descriptor(const Sense& sense, std::span<uint8_t> out) {
     d[1] = 0x0A;
     d[2] = kValid;
     store_be64(d + 4, *sense.information);
+    length += 12;
+  }
+  if (has_segment(sense)) {
+    uint8_t* d = p + length;
+    d[0] = 0x01;
+    d[1] = 0x0A;
+    store_be16(d + 6, *sense.segment);
     length += 12;
   }
   if (has_specific(sense)) {

@@ -37,6 +37,7 @@ enum class SenseKey : uint8_t {
 using AdditionalSense = uint16_t;
 namespace asc {
 inline constexpr AdditionalSense kNone = 0x0000;
+inline constexpr AdditionalSense kOperationInProgress = 0x0016;
 inline constexpr AdditionalSense kNotReadyCauseNotReportable = 0x0400;
 inline constexpr AdditionalSense kBecomingReady = 0x0401;
 inline constexpr AdditionalSense kFormatInProgress = 0x0404;
@@ -44,6 +45,7 @@ inline constexpr AdditionalSense kTargetPortInStandbyState = 0x040B;
 inline constexpr AdditionalSense kSanitizeInProgress = 0x041B;
 inline constexpr AdditionalSense kUnreachableCopyTarget = 0x0804;
 inline constexpr AdditionalSense kWriteError = 0x0C00;
+inline constexpr AdditionalSense kThirdPartyDeviceFailure = 0x0D01;
 inline constexpr AdditionalSense kCopyTargetDeviceNotReachable = 0x0D02;
 inline constexpr AdditionalSense kIncorrectCopyTargetDeviceType = 0x0D03;
 inline constexpr AdditionalSense kInvalidFieldInCommandInformationUnit = 0x0E03;
@@ -54,6 +56,9 @@ inline constexpr AdditionalSense kInvalidOperationCode = 0x2000;
 inline constexpr AdditionalSense kLbaOutOfRange = 0x2100;
 inline constexpr AdditionalSense kInvalidTokenOperation = 0x2300;
 inline constexpr AdditionalSense kTokenUnknown = 0x2304;
+inline constexpr AdditionalSense kTokenRevoked = 0x2306;
+inline constexpr AdditionalSense kTokenExpired = 0x2307;
+inline constexpr AdditionalSense kTokenDeleted = 0x2309;
 inline constexpr AdditionalSense kInvalidFieldInCdb = 0x2400;
 inline constexpr AdditionalSense kInvalidFieldInParameterList = 0x2600;
 inline constexpr AdditionalSense kTooManyCscdDescriptors = 0x2606;
@@ -69,13 +74,15 @@ inline constexpr AdditionalSense kCapacityDataHasChanged = 0x2A09;
 inline constexpr AdditionalSense kSanitizeFailed = 0x3103;
 inline constexpr AdditionalSense kSavingParametersNotSupported = 0x3900;
 inline constexpr AdditionalSense kInternalTargetFailure = 0x4400;
+inline constexpr AdditionalSense kInsufficientResourcesToCreateRodToken = 0x550D;
 }  // namespace asc
 
 // What CHECK CONDITION comes with.
 struct Sense {
   SenseKey key = SenseKey::kNoSense;
   AdditionalSense code = asc::kNone;
-  // INFORMATION field: an LBA, or the miscompare offset in bytes.
+  // INFORMATION field: an LBA, the miscompare offset in bytes, or what a copy left undone of a
+  // segment, in blocks.
   std::optional<uint64_t> information{};
   // Field pointer (SPC-5 4.4.2.4.2): byte of the CDB or parameter list that is wrong; only with
   // ILLEGAL REQUEST.
@@ -87,12 +94,16 @@ struct Sense {
   // only with NO SENSE and NOT READY.
   std::optional<uint16_t> progress{};
 
+  // COMMAND-SPECIFIC INFORMATION field: the number of the segment that a copy failed in; only with
+  // COPY ABORTED.
+  std::optional<uint16_t> segment{};
+
   bool operator==(const Sense&) const = default;
 };
 
 inline constexpr size_t kFixedSenseLength = 18;
-// Header, information descriptor, sense key specific descriptor.
-inline constexpr size_t kMaxDescriptorSenseLength = 8 + 12 + 8;
+// Header, information descriptor, and either the command specific or the sense key specific one.
+inline constexpr size_t kMaxDescriptorSenseLength = 8 + 12 + 12;
 
 // Fixed format sense data, always kFixedSenseLength bytes (SPC-5 4.4.3). INFORMATION that does not
 // fit into 32 bits is left out (VALID 0). `out` must have room. Returns the length.

@@ -116,8 +116,8 @@ void supported_rods(DataWriter& data) {
 // "General Copy Operations third-party copy descriptor".
 void general_copy_operations(DataWriter& data) {
   put_descriptor(0x8001, data, [&] {
-    data.put32(1);  // TOTAL CONCURRENT COPIES
-    data.put32(1);  // MAXIMUM IDENTIFIED CONCURRENT COPIES
+    data.put32(kMaxCopies);  // TOTAL CONCURRENT COPIES
+    data.put32(kMaxCopies);  // MAXIMUM IDENTIFIED CONCURRENT COPIES
     data.put32(kMaxCopySegmentBytes);
     data.put8(9);  // DATA SEGMENT GRANULARITY: 2^9 bytes
     data.put8(0);  // INLINE DATA GRANULARITY

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scsi/commands.h"
+#include "scsi/designator.h"
 #include "scsi/third_party_copy_page.h"
 
 // INQUIRY with EVPD: SPC-5 "Vital product data parameters", SBC-4 "VPD parameters for direct access
@@ -21,39 +22,17 @@ void unit_serial_number(const Lun& lun, DataIn& data) {
   data.text(serial.empty() ? "    " : serial);
 }
 
-constexpr int kNotHex = -1;
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : kNotHex;
-}
-
-// NAA IEEE Registered Extended (SPC-5), as tcmu-runner and LIO make it, so that initiators find a
-// LUN again: NAA 6, company 001405h, then the first 25 hexadecimal digits of the serial, whatever
-// stands between them, filled up with zeroes. Left out where the serial has no such digit: LUNs
-// that can't be told apart must not look the same.
+// Left out where there is none, see naa_of().
 void naa_designator(std::string_view serial, DataIn& data) {
-  constexpr uint8_t kPrefix[] = {6, 0, 0, 1, 4, 0, 5};
-  std::array<uint8_t, 32> nibbles{};
-  size_t n = std::copy(std::begin(kPrefix), std::end(kPrefix), nibbles.begin()) - nibbles.begin();
-  for (const char ch : serial) {
-    const int value = hex_value(ch);
-    if (value != kNotHex && n < nibbles.size()) {
-      nibbles[n++] = static_cast<uint8_t>(value);
-    }
-  }
-  if (n == std::size(kPrefix)) {
+  const auto naa = naa_of(serial);
+  if (!naa) {
     return;
   }
   data.put8(0x01);  // CODE SET: binary
   data.put8(0x03);  // PIV 0, ASSOCIATION: logical unit, DESIGNATOR TYPE: NAA
   data.put8(0x00);
-  data.put8(nibbles.size() / 2);
-  for (size_t i = 0; i < nibbles.size(); i += 2) {
-    data.put8(nibbles[i] << 4 | nibbles[i + 1]);
-  }
+  data.put8(naa->size());
+  data.bytes(*naa);
 }
 
 // T10 vendor ID based, as tcmu-runner makes it, the NUL at its end included.

@@ -23,12 +23,19 @@ class DispatcherBench {
   using Bytes = std::vector<uint8_t>;
   using Next = device::Dispatcher::Next;
 
+  struct Command;
+  struct Internal : device::InternalCommand {
+    DispatcherBench* bench = nullptr;
+    Command* command = nullptr;
+  };
+
   struct Command {
     scsi::BlockRequest block;
     Bytes data;  // to the handler, or from it
     std::vector<iovec> iov;
+    std::shared_ptr<Internal> internal;  // nullptr: an initiator's
     device::Slot* slot = nullptr;
-    uint64_t number = 0;  // in the order of arrival
+    uint64_t number = 0;  // in the order of arrival; of the daemon's own, of getting a slot
     bool launched = false;
     bool disturbed = false;  // another one wrote to its blocks since it came
     bool answered = false;
@@ -71,6 +78,7 @@ class DispatcherBench {
     tcmud_props props{};
     props.flush = TCMUD_NATIVE;
     props.write_cache = 1;
+    props.max_unmap_ranges = 4;
     return props;
   }
 
@@ -80,10 +88,7 @@ class DispatcherBench {
     command->block = block;
     command->data = std::move(data);
     command->number = ++arrivals_;
-    for (size_t at = 0, piece = 1536; at < command->data.size(); at += piece, piece += 1024) {
-      command->iov.push_back(
-          {command->data.data() + at, std::min(piece, command->data.size() - at)});
-    }
+    scatter(*command);
     device::Slot* slot = slab_->take();
     command->slot = slot;
     slot->iov = command->iov;
@@ -92,6 +97,34 @@ class DispatcherBench {
     live.push_back(command);
     act(*slot, dispatcher_.begin(*slot, block));
     return command;
+  }
+
+  // The daemon's own.
+  std::shared_ptr<Command> start_internal(const scsi::BlockRequest& block, Bytes data,
+                                          std::span<const scsi::Range> ranges = {}) {
+    auto command = std::make_shared<Command>();
+    command->block = block;
+    command->data = std::move(data);
+    scatter(*command);
+    command->internal = std::make_shared<Internal>();
+    Internal& internal = *command->internal;
+    internal.block = block;
+    internal.iov = command->iov;
+    internal.ranges = ranges;
+    internal.done = internal_done;
+    internal.bench = this;
+    internal.command = command.get();
+    live.push_back(command);
+    dispatcher_.start_internal(internal);
+    run_released();
+    return command;
+  }
+
+  // What a message to the loop is.
+  template <class Message>
+  void post(Message message) {
+    message(dispatcher_);
+    run_released();
   }
 
   // Performs one of the requests that the handler has.
@@ -107,7 +140,7 @@ class DispatcherBench {
     while (!submitted.empty()) {
       complete(random() % submitted.size());
     }
-    if (slab_->in_use() != 0) {
+    if (slab_->in_use() != 0 || !live.empty()) {
       throw std::logic_error("commands wait for ever");
     }
   }
@@ -123,11 +156,34 @@ class DispatcherBench {
   uint64_t requests = 0;
   uint64_t longest_read = 0;
 
+  static constexpr uint32_t kSlots = 64;
   [[nodiscard]] bool full() const { return slab_->full(); }
   device::Dispatcher& dispatcher() { return dispatcher_; }
 
  private:
-  static constexpr uint32_t kSlots = 64;
+  static void scatter(Command& command) {
+    for (size_t at = 0, piece = 1536; at < command.data.size(); at += piece, piece += 1024) {
+      command.iov.push_back({command.data.data() + at, std::min(piece, command.data.size() - at)});
+    }
+  }
+
+  static void internal_done(device::InternalCommand& internal, device::Dispatcher&) {
+    Command& command = *static_cast<Internal&>(internal).command;
+    DispatcherBench& bench = *static_cast<Internal&>(internal).bench;
+    if (command.answered) {
+      throw std::logic_error("ended twice");
+    }
+    command.answered = command.ended = true;
+    command.answer = device::make_completion(internal.verdict.status, internal.verdict.sense);
+    const auto found =
+        std::find_if(bench.live.begin(), bench.live.end(),
+                     [&command](const auto& other) { return other.get() == &command; });
+    const auto keep = *found;
+    bench.live.erase(found);
+    if (bench.on_end) {
+      bench.on_end(command);
+    }
+  }
 
   static device::View view(uint64_t blocks, const tcmud_props& props) {
     auto lun = std::make_shared<scsi::Lun>();
@@ -168,6 +224,9 @@ class DispatcherBench {
 
   void answer(device::Slot& slot) {
     const auto command = command_of(slot);
+    if (command->internal != nullptr) {
+      return;
+    }
     if (command->answered) {
       throw std::logic_error("answered twice");
     }
@@ -177,11 +236,14 @@ class DispatcherBench {
 
   void end(device::Slot& slot) {
     const auto command = command_of(slot);
-    command->ended = true;
-    if (on_end) {
-      on_end(*command);
+    command->slot = nullptr;
+    if (command->internal == nullptr) {
+      command->ended = true;
+      if (on_end) {
+        on_end(*command);
+      }
+      live.erase(std::find(live.begin(), live.end(), command));
     }
-    live.erase(std::find(live.begin(), live.end(), command));
     const bool releases = dispatcher_.end(slot);
     slab_->give_back(&slot);
     if (releases) {
@@ -195,6 +257,11 @@ class DispatcherBench {
     }
     releasing_ = true;
     while (device::Slot* slot = dispatcher_.take_released()) {
+      if (slot->internal != nullptr && slot->wait == device::Slot::Wait::kInternal) {
+        Command& command = *static_cast<Internal*>(slot->internal)->command;
+        command.slot = slot;
+        command.number = ++arrivals_;
+      }
       act(*slot, dispatcher_.go_on(*slot));
     }
     releasing_ = false;
@@ -204,8 +271,9 @@ class DispatcherBench {
   void submit(device::Slot& slot) {
     const auto command = command_of(slot);
     for (const auto& other : live) {
-      if (other == command || !other->overlaps(*command) || !touches(*command) ||
-          !touches(*other) || (!other->exclusive() && !command->exclusive())) {
+      if (other == command || other->slot == nullptr || !other->overlaps(*command) ||
+          !touches(*command) || !touches(*other) ||
+          (!other->exclusive() && !command->exclusive())) {
         continue;
       }
       if (other->launched) {

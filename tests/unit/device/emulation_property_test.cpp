@@ -132,7 +132,7 @@ class Model {
     const auto& block = command.block;
     RC_ASSERT(command.answered);
     if (failed.contains(command.number)) {
-      RC_ASSERT(command.answer.status == 2 || block.immediate);
+      RC_ASSERT(command.answer.status == 2 || (block.immediate && command.internal == nullptr));
       if (wrote_.contains(command.number)) {
         // What is in the blocks is anybody's guess, but only in these.
         std::memcpy(model_.data() + block.offset, bench_.medium.data() + block.offset,
@@ -201,7 +201,11 @@ void run_mix(uint64_t seed, size_t commands, unsigned fail_one_in) {
   while (commands > 0 || !bench.submitted.empty()) {
     if (commands > 0 && !bench.full() && (bench.submitted.empty() || random() % 2 == 0)) {
       Wanted wanted = any_command(random, shadow, kOps[random() % std::size(kOps)]);
-      bench.start(wanted.block, std::move(wanted.data));
+      if (random() % 4 == 0) {
+        bench.start_internal(wanted.block, std::move(wanted.data));
+      } else {
+        bench.start(wanted.block, std::move(wanted.data));
+      }
       --commands;
     } else {
       bench.complete(random() % bench.submitted.size());
@@ -239,7 +243,8 @@ RC_GTEST_PROP(EmulationProperty, EachRequestOfEachCommandMayBeTheOneThatFails, (
         wrote |= request.op == TCMUD_OP_WRITE;
         return bench.requests == k + 1 ? TCMUD_NO_SPACE : TCMUD_OK;
       };
-      const auto command = bench.start(wanted.block, wanted.data);
+      const auto command = random() % 2 == 0 ? bench.start(wanted.block, wanted.data)
+                                             : bench.start_internal(wanted.block, wanted.data);
       bench.finish(random);
       done = bench.requests <= k;
       RC_ASSERT(done || command->check(0x07, 0x27));

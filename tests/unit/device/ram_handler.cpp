@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ram_handler.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace tcmud::test {
@@ -16,6 +17,8 @@ struct Disk {
   std::deque<tcmud_request*> queue;
   bool ending = false;
   std::vector<std::thread> threads;
+  uint64_t number = 0;
+  uint64_t base = 0, size = 0;  // of its part of the data, bytes
 
   int32_t perform(tcmud_request& request) {
     ++control->requests;
@@ -24,8 +27,14 @@ struct Disk {
         return verdict;
       }
     }
+    if (control->verdict_of) {
+      if (const int32_t verdict = control->verdict_of(number, request); verdict != TCMUD_OK) {
+        return verdict;
+      }
+    }
     const std::lock_guard lock(control->mutex);
-    uint8_t* at = control->data.data() + request.offset;
+    uint8_t* const medium = control->data.data() + base;
+    uint8_t* at = medium + request.offset;
     switch (request.op) {
       case TCMUD_OP_READ:
       case TCMUD_OP_WRITE:
@@ -44,7 +53,7 @@ struct Disk {
       case TCMUD_OP_UNMAP:
         ++control->unmaps;
         for (uint32_t i = 0; i < request.nranges; ++i) {
-          std::memset(control->data.data() + request.ranges[i].offset, 0, request.ranges[i].length);
+          std::memset(medium + request.ranges[i].offset, 0, request.ranges[i].length);
         }
         return TCMUD_OK;
       case TCMUD_OP_WRITE_ZEROES:
@@ -94,9 +103,10 @@ int32_t ram_open(const tcmud_open_args* args, void** handle, char* why, size_t w
   disk->host = args->host;
   {
     const std::lock_guard lock(control->mutex);
-    if (control->data.size() < args->lun_size) {
-      control->data.resize(args->lun_size);
-    }
+    disk->number = control->opened;
+    disk->base = control->separate ? control->data.size() : 0;
+    disk->size = args->lun_size;
+    control->data.resize(std::max(control->data.size(), disk->base + disk->size));
   }
   if (control->model == RamControl::Model::kThreaded) {
     for (int i = 0; i < 2; ++i) {
@@ -108,12 +118,13 @@ int32_t ram_open(const tcmud_open_args* args, void** handle, char* why, size_t w
   return 0;
 }
 
-void ram_get_props(void*, tcmud_props* props) {
+void ram_get_props(void* handle, tcmud_props* props) {
   const bool pool = control->model == RamControl::Model::kPool;
   props->model = pool ? TCMUD_MODEL_BLOCKING : TCMUD_MODEL_ASYNC;
   props->threads = pool ? 4 : 0;
   const std::lock_guard lock(control->mutex);
-  props->lun_size = control->data.size();
+  props->lun_size =
+      control->separate ? static_cast<Disk*>(handle)->size : control->data.size();
   props->fua = control->fua;
   props->flush = control->flush;
   props->unmap = control->unmap;

@@ -30,6 +30,10 @@ struct RamControl {
 
   // Asked before each request is done; anything but TCMUD_OK is the answer. Any thread.
   std::function<int32_t(const tcmud_request&)> verdict;
+  // The same, told which of the disks it is, in the order of their opening.
+  std::function<int32_t(uint64_t disk, const tcmud_request&)> verdict_of;
+  // Each disk that is opened has a medium of its own, in `data` behind the ones before it.
+  bool separate = false;
   std::function<int32_t()> open_verdict;  // 0 or a negative errno
   bool complete_twice = false;
 

@@ -36,8 +36,8 @@ TEST(ReceiveCopyOperatingParameters, GoldenBytes) {
   test::put_be(expected, 10, 2, kMaxCopySegments);
   test::put_be(expected, 12, 4, 8 * 32 + 64 * 28);
   test::put_be(expected, 16, 4, 0xFFFF * 4096ull);
-  expected[35] = 1;
-  expected[36] = 1;
+  expected[35] = kMaxCopies;
+  expected[36] = kMaxCopies;
   expected[37] = 9;
   expected[43] = 2;
   expected[44] = 0x02;

@@ -71,8 +71,25 @@ TEST(Sense, FieldPointerOnlyWithIllegalRequest) {
 TEST(Sense, TheLongestFitsIntoThirtyTwoBytes) {
   Sense sense = test::invalid_field(2, 1);
   sense.information = UINT64_MAX;
+  EXPECT_EQ(encoded(sense, encode_sense).size(), kMaxDescriptorSenseLength - 4);
+  sense = {.key = SenseKey::kCopyAborted, .information = UINT64_MAX, .segment = uint16_t{1}};
   EXPECT_EQ(encoded(sense, encode_sense).size(), kMaxDescriptorSenseLength);
   EXPECT_LE(kMaxDescriptorSenseLength, 32u);
+}
+
+TEST(Sense, TheFailedSegmentGoesWithCopyAbortedOnly) {
+  Sense sense{.key = SenseKey::kCopyAborted,
+              .code = asc::kThirdPartyDeviceFailure,
+              .information = 0x11,
+              .segment = 0x0102};
+  EXPECT_EQ(encoded(sense, encode_fixed), (Bytes{0xF0, 0, 0x0A, 0, 0, 0, 0x11, 10, 0, 0, 1, 2, 0x0D,
+                                                 0x01, 0, 0, 0, 0}));
+  EXPECT_EQ(encoded(sense, encode_descriptor),
+            (Bytes{0x72, 0x0A, 0x0D, 0x01, 0, 0, 0,    24,   0, 0x0A, 0x80, 0, 0, 0, 0, 0,
+                   0,    0,    0,    0x11, 1, 0x0A, 0, 0,    0, 0,    1,    2, 0, 0, 0, 0}));
+  sense.key = SenseKey::kMediumError;
+  EXPECT_EQ(encoded(sense, encode_fixed)[11], 0);
+  EXPECT_EQ(encoded(sense, encode_descriptor).size(), 20u);
 }
 
 TEST(Sense, ProgressGoesWithNotReadyAndNoSenseOnly) {

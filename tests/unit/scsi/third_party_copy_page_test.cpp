@@ -73,7 +73,7 @@ TEST(ThirdPartyCopyPage, LimitsOfExtendedCopyAreThoseOfItsOperatingParameters) {
   EXPECT_EQ(all[0x0C], (Bytes{0, 0x0C, 0, 4, 0, 2, 0xFF, 0xFF}));
   expected.assign(36, 0);
   test::put_be(expected, 0, 4, 0x80010020);
-  expected[7] = expected[11] = 1;
+  expected[7] = expected[11] = kMaxCopies;
   test::put_be(expected, 12, 4, kMaxCopySegmentBytes);
   expected[16] = 9;
   EXPECT_EQ(all[0x8001], expected);

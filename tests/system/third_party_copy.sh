@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# EXTENDED COPY and ROD tokens, between two LUNs and within one, as sg3-utils and ddpt use them.
+# usage: third_party_copy.sh [CASE]
+
+# shellcheck disable=SC2119 # daemon_start and expect_stop without arguments
+# shellcheck source=tests/system/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+for tool in sg_xcopy sg_copy_results ddpt ddptctl; do
+  command -v "$tool" >/dev/null || fail "$tool is missing: scripts/install-deps --with-vm brings it"
+done
+
+# output_has PATTERN COMMAND...: the command succeeds and its output has a line like that.
+output_has() {
+  local pattern=$1 output status=0
+  shift
+  output=$("$@" 2>&1) || status=$?
+  [[ $status -eq 0 ]] || fail "$* ended with status $status: $output"
+  grep -Eiq -- "$pattern" <<<"$output" || fail "$* has no line like '$pattern': $output"
+}
+
+# Two LUNs of 64 MiB; the first 32 MiB of the first are noise.
+set_up() {
+  folder=$(disk_folder)
+  bytes=$((64 << 20))
+  daemon_start
+  for lun in first second; do
+    lun_create "$lun" "$(image_config "$folder/$lun.img" create)" "$bytes"
+  done
+  first=$(loop_attach first) second=$(loop_attach second)
+  first_sg=$(sg_of "$first") second_sg=$(sg_of "$second")
+  dd if=/dev/urandom of="$first" bs=1M count=32 oflag=direct status=none
+}
+
+tear_down() {
+  loop_detach first
+  loop_detach second
+  lun_remove first
+  lun_remove second
+  expect_stop
+  rm "$folder/first.img" "$folder/second.img"
+}
+
+# part DISK LBA BLOCKS: prints them.
+part() { dd if="$1" bs=512 skip="$2" count="$3" iflag=direct status=none; }
+# same DISK LBA DISK LBA BLOCKS
+same() { cmp <(part "$1" "$2" "$5") <(part "$3" "$4" "$5") || fail "what was copied is not what there was"; }
+
+told_what_it_can() {
+  set_up
+  output_has 'Third party copy' sg_vpd "$first_sg"
+  output_has 'Extended copy\(LID1\)' sg_vpd -p 0x8f "$first_sg"
+  output_has 'Write using token' sg_vpd -p 0x8f "$first_sg"
+  output_has 'Maximum target descriptor count: [1-9]' sg_copy_results --params "$first_sg"
+  output_has 'Extended copy\(LID1\)' sg_opcodes "$first_sg"
+  output_has 'Populate token' sg_opcodes "$first_sg"
+  tear_down
+}
+
+# Both LUNs may be asked.
+between_two_luns() {
+  set_up
+  local side
+  for side in --on_src --on_dst; do
+    dd if=/dev/urandom of="$first" bs=1M count=4 seek=2 oflag=direct status=none
+    output_has 'records out' sg_xcopy "$side" if="$first_sg" of="$second_sg" bs=512 skip=4096 seek=100 count=20000
+    same "$first" 4096 "$second" 100 20000
+    cmp -n $((100 * 512)) <(part "$second" 0 100) /dev/zero || fail "written before the destination"
+    cmp -n 512 <(part "$second" 20100 1) /dev/zero || fail "written behind the destination"
+  done
+  tear_down
+}
+
+within_one_lun() {
+  set_up
+  output_has 'records out' sg_xcopy if="$first_sg" of="$first_sg" bs=512 skip=0 seek=70000 count=60000
+  same "$first" 0 "$first" 70000 60000
+  tear_down
+}
+
+holes_stay_holes() {
+  set_up
+  # The second half of the source is a hole; the destination is full of noise.
+  dd if=/dev/urandom of="$second" bs=1M count=64 oflag=direct status=none
+  sync "$folder/second.img"
+  local before
+  before=$(stat -c %b "$folder/second.img")
+  output_has 'records out' sg_xcopy if="$first_sg" of="$second_sg" bs=512 skip=65536 seek=65536 count=65536
+  sync "$folder/second.img"
+  cmp -n $((32 << 20)) <(part "$second" 65536 65536) /dev/zero || fail "the hole was not copied"
+  [[ $(stat -c %b "$folder/second.img") -le $((before - (31 << 11))) ]] || fail "a hole was written as zeroes"
+  tear_down
+}
+
+results_are_told() {
+  set_up
+  output_has 'records out' sg_xcopy id_usage=hold list_id=9 if="$first_sg" of="$second_sg" bs=512 count=128
+  # A LUN of no other daemon's, by a designator that nobody has: 0A/0D/02.
+  local list
+  list=$(mktemp)
+  {
+    printf '\x07\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00\x1c\x00\x00\x00\x00'
+    printf '\xe4\x00\x00\x00\x01\x03\x00\x10\x60\x01\x40\x5f\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff'
+    printf '\x00\x00\x00\x00\x00\x00\x02\x00'
+    printf '\x02\x00\x00\x18\x00\x00\x00\x00\x00\x00\x00\x01'
+    printf '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+  } >"$list"
+  output=$(sg_raw -s 76 -i "$list" "$first_sg" 83 00 00 00 00 00 00 00 00 00 00 00 00 4c 00 00 2>&1) &&
+    fail "a copy to nowhere was taken: $output"
+  grep -Eiq 'copy aborted' <<<"$output" || fail "instead of COPY ABORTED: $output"
+  grep -Eiq 'copy target device not reachable' <<<"$output" || fail "instead of 0D/02: $output"
+  tear_down
+}
+
+tokens_between_two_luns() {
+  set_up
+  output_has 'records out' ddpt --odx if="$first_sg" of="$second_sg" bs=512 skip=2048 seek=4096 count=30000
+  same "$first" 2048 "$second" 4096 30000
+  tear_down
+}
+
+a_written_token_is_revoked() {
+  set_up
+  local token=$folder/token
+  ddptctl --poptok=0,128 --rtf="$token" "$first_sg" >"$folder/log" 2>&1 || fail "no token: $(cat "$folder/log")"
+  [[ $(stat -c %s "$token") -ge 512 ]] || fail "a token of $(stat -c %s "$token") bytes"
+  ddptctl --wut=0,128 --rtf="$token" "$second_sg" >"$folder/log" 2>&1 || fail "not taken: $(cat "$folder/log")"
+  same "$first" 0 "$second" 0 128
+  dd if=/dev/urandom of="$first" bs=512 seek=64 count=1 oflag=direct status=none
+  if ddptctl --wut=0,128 --rtf="$token" "$second_sg" >"$folder/log" 2>&1; then
+    fail "the token outlived a write: $(cat "$folder/log")"
+  fi
+  grep -Eiq 'token revoked' <<<"$(ddptctl -vv --wut=0,128 --rtf="$token" "$second_sg" 2>&1)" ||
+    fail "instead of 05/23/06: $(cat "$folder/log")"
+  rm "$token" "$folder/log"
+  tear_down
+}
+
+zeroes_by_token() {
+  set_up
+  output_has 'records out' ddpt --odx if=/dev/zero of="$first_sg" bs=512 seek=1000 count=4096
+  cmp -n $((4096 * 512)) <(part "$first" 1000 4096) /dev/zero || fail "not zero"
+  cmp -s -n 512 <(part "$first" 5096 1) /dev/zero && fail "zeroed one block too many"
+  tear_down
+}
+
+a_lun_goes_while_it_copies() {
+  set_up
+  sg_xcopy if="$first_sg" of="$second_sg" bs=512 count=131072 >/dev/null 2>&1 &
+  local copying=$!
+  loop_detach second
+  lun_remove second
+  wait "$copying" || true
+  output_has '' sg_turs "$first_sg"
+  loop_detach first
+  lun_remove first
+  expect_stop
+  rm "$folder/first.img" "$folder/second.img"
+}
+
+run_case told_what_it_can
+run_case between_two_luns
+run_case within_one_lun
+run_case holes_stay_holes
+run_case results_are_told
+run_case tokens_between_two_luns
+run_case a_written_token_is_revoked
+run_case zeroes_by_token
+run_case a_lun_goes_while_it_copies
+finish_cases
