@@ -50,22 +50,20 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
       return begin(slot, outcome.block);
     case scsi::Outcome::Kind::kModeSelect:
       return begin_mode(slot, outcome.mode);
-    case scsi::Outcome::Kind::kReply:
-      return reply(slot, outcome);
+    case scsi::Outcome::Kind::kFormat:
+      return begin_format(slot, outcome.format);
+    case scsi::Outcome::Kind::kSanitize:
+      return begin_sanitize(slot, outcome.sanitize);
     case scsi::Outcome::Kind::kExtendedCopy:
     case scsi::Outcome::Kind::kReceiveCopyResults:
     case scsi::Outcome::Kind::kPopulateToken:
     case scsi::Outcome::Kind::kWriteUsingToken:
     case scsi::Outcome::Kind::kReceiveRodTokenInformation:
       return begin_copy(slot, outcome, command.parameters);
-    case scsi::Outcome::Kind::kFormat:
-    case scsi::Outcome::Kind::kSanitize:
+    case scsi::Outcome::Kind::kReply:
       break;
   }
-  completion_ = make_completion(
-      Status::kCheckCondition,
-      {.key = scsi::SenseKey::kIllegalRequest, .code = scsi::asc::kInvalidOperationCode});
-  return Next::kAnswered;
+  return reply(slot, outcome);
 }
 
 void Dispatcher::tell_attention() {
@@ -120,6 +118,8 @@ void Dispatcher::set_view(View view) {
     }
   }
   view_ = std::move(view);
+  lun_told_ = view_.lun;
+  tell_medium_state();
 }
 
 Dispatcher::Next Dispatcher::begin(Slot& slot, const scsi::BlockRequest& block) {
@@ -295,18 +295,26 @@ Dispatcher::Next Dispatcher::fail(Slot& slot) {
   if (slot.block.op == BlockOp::kFlush) {
     // The next command is told what its predecessor no longer can be (SPC-5 4.4.7).
     if (completion_.sense_length > 0) {
-      deferred_ = completion_;
-      deferred_.sense[0] |= 1;  // 71h, 73h: deferred errors
-      has_deferred_ = true;
-      attention_ = true;
+      defer(completion_);
     }
   }
   return Next::kDone;
 }
 
+void Dispatcher::defer(const kernel::Completion& completion) {
+  deferred_ = completion;
+  deferred_.sense[0] |= 1;  // 71h, 73h: deferred errors
+  has_deferred_ = true;
+  attention_ = true;
+}
+
 Dispatcher::Next Dispatcher::go_on(Slot& slot) {
   switch (slot.wait) {
     case Slot::Wait::kExtent:
+      if (is_operation(slot)) {
+        advance_operation();
+        return Next::kWait;
+      }
       if (guarding_) {
         before_launch(slot, slot.block);
       }

@@ -4,11 +4,14 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "copy/lun_copies.h"
 #include "device/emulation.h"
 #include "device/extent_locks.h"
 #include "device/internal_command.h"
+#include "device/long_operation.h"
 #include "device/post_box.h"
 #include "device/slab.h"
 #include "device/view.h"
@@ -40,8 +43,12 @@ class Dispatcher {
     kIdentity,       // an INQUIRY, to be started again when the LUN's identity is fresh
   };
 
-  Dispatcher(View view, Slab& slab, ScratchPool& scratch, bool has_read_length)
+  // `lun` is how the log names it.
+  Dispatcher(View view, Slab& slab, ScratchPool& scratch, bool has_read_length,
+             std::string lun = {})
       : view_(std::move(view)),
+        lun_told_(view_.lun),
+        lun_(std::move(lun)),
         slab_(slab),
         has_read_length_(has_read_length),
         locks_(slab),
@@ -64,7 +71,9 @@ class Dispatcher {
   // A block request of the command that the slot holds; what start() does with what it decoded.
   [[nodiscard]] Next begin(Slot& slot, const scsi::BlockRequest& block);
   // After kAnsweredAhead, once the answer was sent.
-  [[nodiscard]] Next go_ahead(Slot& slot) { return launch(slot, slot.block); }
+  [[nodiscard]] Next go_ahead(Slot& slot) {
+    return is_operation(slot) ? lock_for_operation(slot) : launch(slot, slot.block);
+  }
   // The command is answered and done with; before its slot is given back. True: others that waited
   // may go on now, see take_released().
   [[nodiscard]] bool end(Slot& slot) {
@@ -89,6 +98,9 @@ class Dispatcher {
   // The command keeps its slot, and may keep others waiting, until finish() says how it ended.
   Next hold(Slot& slot);
   void finish(Slot& slot, const Verdict& verdict);
+
+  // A request of the FORMAT UNIT or SANITIZE under way has ended.
+  void advance_operation();
 
   // What kMode asked for is in force: the view says so.
   void mode_changed(uint64_t ticket);
@@ -132,6 +144,16 @@ class Dispatcher {
   Next make_token(Slot& slot);
   void guard();
   void before_launch(const Slot& slot, const scsi::BlockRequest& block);
+  void defer(const kernel::Completion& completion);
+  Next begin_format(Slot& slot, const scsi::FormatRequest& format);
+  Next begin_sanitize(Slot& slot, const scsi::SanitizeRequest& sanitize);
+  Next begin_operation(Slot& slot, const LongOperation::Work& work, bool immediate);
+  Next lock_for_operation(Slot& slot);
+  void end_operation();
+  void tell_medium_state();
+  [[nodiscard]] bool is_operation(const Slot& slot) const {
+    return operation_ != nullptr && &operation_->slot() == &slot;
+  }
   Next begin_mode(Slot& slot, const scsi::ModeChange& mode);
   Next ask_for_mode(Slot& slot);
   Next mode_in_force(Slot& slot);
@@ -143,7 +165,20 @@ class Dispatcher {
   void next_piece(Slot& slot);
   void zero_data_from(const Slot& slot, uint64_t offset);
 
-  View view_;
+  // What became of the medium, which only the loop knows: see scsi::Lun.
+  struct MediumState {
+    std::optional<uint16_t> progress;
+    scsi::AdditionalSense progress_code = scsi::asc::kFormatInProgress;
+    scsi::SanitizeFailure sanitize_failure = scsi::SanitizeFailure::kNone;
+    bool format_corrupt = false;
+  };
+
+  View view_;                                  // with lun_told_, or with marked_lun_ in its place
+  std::shared_ptr<const scsi::Lun> lun_told_;  // as the strand gave it
+  MediumState medium_;
+  std::shared_ptr<scsi::Lun> marked_lun_;  // a copy with medium_, while there is something to mark
+  std::unique_ptr<LongOperation> operation_;
+  std::string lun_;
   Slab& slab_;
   bool has_read_length_;
   bool attention_ = false;  // one of the two:
@@ -181,7 +216,7 @@ class Dispatcher {
   bool guarding_ = false;  // tokens stand for data of this LUN; counted in special_
 
   kernel::Completion completion_;
-  kernel::Completion deferred_;  // of a SYNCHRONIZE CACHE that was answered before it failed
+  kernel::Completion deferred_;  // of a command that was answered before it failed
   std::array<uint8_t, scsi::kMaxResponse> response_;
   std::array<uint8_t, scsi::kMaxParameterList> parameters_;
   std::array<scsi::Range, scsi::kMaxUnmapDescriptors> ranges_;

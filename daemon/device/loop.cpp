@@ -26,7 +26,7 @@ Loop::Loop(kernel::Ring& ring, const kernel::UioPort& port, plugin::Backend& bac
       port_(port),
       backend_(backend),
       slab_(slab),
-      dispatcher_(std::move(view), slab, scratch, ring.has_read_length()),
+      dispatcher_(std::move(view), slab, scratch, ring.has_read_length(), lun),
       lun_(lun),
       owner_(owner),
       blocking_(backend.props().model == TCMUD_MODEL_BLOCKING) {}

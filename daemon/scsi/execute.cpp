@@ -9,7 +9,7 @@
 namespace tcmud::scsi {
 namespace {
 
-constexpr uint8_t kSanitizeOpcode = 0x48;
+constexpr uint8_t kTestUnitReady = 0x00, kFormatUnit = 0x04, kSanitizeOpcode = 0x48;
 constexpr uint8_t kAdditionalCdbLength = 32 - 8;
 
 // Why find_command() has nothing: the operation code is unknown, its service action is, or the CDB
@@ -26,6 +26,15 @@ Outcome not_found(std::span<const uint8_t> cdb) {
     return invalid_field(cdb.size());
   }
   return illegal_cdb(asc::kInvalidOperationCode, cdb[0] == kVariableLength ? 8 : 1);
+}
+
+// Of a medium that no FORMAT UNIT has brought in order nothing is read or written, nor is it ready;
+// everything else goes on (SBC-4 "FORMAT UNIT command").
+bool needs_format(const CommandDescription& description) {
+  const bool on_medium = description.has(kWritesMedium) || description.lba.width != 0;
+  return (on_medium && description.opcode != kFormatUnit &&
+          description.opcode != kSanitizeOpcode) ||
+         description.opcode == kTestUnitReady;
 }
 
 Sense write_refusal(const Lun& lun) {
@@ -49,13 +58,16 @@ Sense refusal(const Lun& lun, const CommandDescription& description) {
     if (lun.sanitize_failure != SanitizeFailure::kNone && description.opcode != kSanitizeOpcode) {
       return {.key = SenseKey::kMediumError, .code = asc::kSanitizeFailed};
     }
+    if (lun.format_corrupt && needs_format(description)) {
+      return {.key = SenseKey::kMediumError, .code = asc::kMediumFormatCorrupted};
+    }
   }
   return description.has(kWritesMedium) ? write_refusal(lun) : Sense{};
 }
 
 // Almost always nothing is in the way, which is found out without building any sense data.
 bool may_be_refused(const Lun& lun, const CommandDescription& description) {
-  return lun.progress || lun.sanitize_failure != SanitizeFailure::kNone ||
+  return lun.progress || lun.sanitize_failure != SanitizeFailure::kNone || lun.format_corrupt ||
          ((lun.read_only || lun.software_write_protect) && description.has(kWritesMedium));
 }
 
@@ -116,6 +128,9 @@ Sense medium_refusal(const Lun& lun, bool writes) {
   }
   if (lun.sanitize_failure != SanitizeFailure::kNone) {
     return {.key = SenseKey::kMediumError, .code = asc::kSanitizeFailed};
+  }
+  if (lun.format_corrupt) {
+    return {.key = SenseKey::kMediumError, .code = asc::kMediumFormatCorrupted};
   }
   return writes ? write_refusal(lun) : Sense{};
 }

@@ -102,9 +102,10 @@ struct SanitizeRequest {
   Kind kind = Kind::kOverwrite;
   bool immediate = false;          // GOOD at once, progress in Lun::progress
   bool unrestricted_exit = false;  // AUSE: what Lun::sanitize_failure becomes if it fails
-  bool invert = false;             // kOverwrite: each pass writes the other's complement
-  uint8_t passes = 1;              // kOverwrite: 1 to 31
-  Pattern pattern;                 // kOverwrite: 1 byte to a block
+  // kOverwrite: each pass writes the other's complement, and the last one the pattern.
+  bool invert = false;
+  uint8_t passes = 1;  // kOverwrite: 1 to 31
+  Pattern pattern;     // kOverwrite: 1 byte to a block
 };
 
 // The third-party copy commands. Their parameter lists were found valid; extended_copy.h and

@@ -88,6 +88,8 @@ struct Lun {
   std::optional<uint16_t> progress{};
   AdditionalSense progress_code = asc::kFormatInProgress;
   SanitizeFailure sanitize_failure = SanitizeFailure::kNone;
+  // A FORMAT UNIT did not succeed: the medium is out of reach until another one does.
+  bool format_corrupt = false;
 
   [[nodiscard]] bool has(uint32_t needed) const { return (features & needed) == needed; }
 };

@@ -21,11 +21,15 @@ Outcome check_reserved(const Context& c) {
 }
 
 Outcome sanitize(const Context& c, Kind kind) {
+  const bool unrestricted_exit = (c.cdb()[1] & 0x20) != 0;  // AUSE
+  if (unrestricted_exit && c.lun.sanitize_failure == SanitizeFailure::kRestricted) {
+    return invalid_field(1, 5);
+  }
   Outcome outcome;
   outcome.kind = Outcome::Kind::kSanitize;
   outcome.sanitize.kind = kind;
-  outcome.sanitize.immediate = (c.cdb()[1] & 0x80) != 0;          // IMMED
-  outcome.sanitize.unrestricted_exit = (c.cdb()[1] & 0x20) != 0;  // AUSE
+  outcome.sanitize.immediate = (c.cdb()[1] & 0x80) != 0;  // IMMED
+  outcome.sanitize.unrestricted_exit = unrestricted_exit;
   return outcome;
 }
 
@@ -64,6 +68,9 @@ Outcome sanitize_overwrite(const Context& c) {
     return invalid_parameter(2);
   }
   Outcome outcome = sanitize(c, Kind::kOverwrite);
+  if (outcome.status != Status::kGood) {
+    return outcome;
+  }
   outcome.sanitize.invert = (list[0] & 0x80) != 0;  // INVERT
   outcome.sanitize.passes = passes;
   outcome.sanitize.pattern = {kHeader, pattern};

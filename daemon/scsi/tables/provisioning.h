@@ -107,7 +107,8 @@ inline constexpr CommandDescription kProvisioningCommands[] = {
     // SBC-4 "SANITIZE". Rules of all its service actions:
     //   ZNR (no zones) or another bit of byte 1, or a reserved byte, other than 0: 05/24/00.
     //   iscsi-test-cu wants it of a command that destroys everything
-    //   IMMED: GOOD at once. AUSE: EXIT FAILURE MODE is allowed if it fails
+    //   IMMED: GOOD at once. AUSE: EXIT FAILURE MODE is allowed if it fails; refused (05/24/00)
+    //   where one that failed did not allow it
     // "OVERWRITE service action":
     //   a parameter list of less than 5 bytes, or of more than a block and 4: 05/24/00; longer than
     //   the data that came: 05/1A/00

@@ -34,6 +34,7 @@ class DispatcherBench {
     Bytes data;  // to the handler, or from it
     std::vector<iovec> iov;
     std::shared_ptr<Internal> internal;  // nullptr: an initiator's
+    bool of_operation = false;           // a piece of a FORMAT UNIT or SANITIZE
     device::Slot* slot = nullptr;
     uint64_t number = 0;  // in the order of arrival; of the daemon's own, of getting a slot
     bool launched = false;
@@ -72,7 +73,9 @@ class DispatcherBench {
       : medium(blocks * kBlock),
         slab_(*device::Slab::create(kSlots, 0)),
         scratch_(*device::ScratchPool::create()),
-        dispatcher_(view(blocks, props), *slab_, *scratch_, true) {}
+        dispatcher_(view(blocks, props), *slab_, *scratch_, true) {
+    dispatcher_.set_identity_fresh_until(UINT64_MAX);
+  }
 
   static tcmud_props plain_props() {
     tcmud_props props{};
@@ -96,6 +99,24 @@ class DispatcherBench {
     slot->answer_length = 0;
     live.push_back(command);
     act(*slot, dispatcher_.begin(*slot, block));
+    return command;
+  }
+
+  // A command as the ring gives it.
+  std::shared_ptr<Command> start_cdb(const Bytes& cdb, Bytes data = {}) {
+    auto command = std::make_shared<Command>();
+    command->data = std::move(data);
+    command->number = ++arrivals_;
+    scatter(*command);
+    device::Slot* slot = slab_->take();
+    command->slot = slot;
+    slot->iov = command->iov;
+    slot->data_length = command->data.size();
+    slot->cdb = {};
+    std::copy(cdb.begin(), cdb.end(), slot->cdb.begin());
+    slot->cdb_length = static_cast<uint8_t>(cdb.size());
+    live.push_back(command);
+    act(*slot, dispatcher_.start(*slot));
     return command;
   }
 
@@ -190,6 +211,11 @@ class DispatcherBench {
     lun->blocks = blocks;
     lun->block_size = kBlock;
     lun->write_cache = props.write_cache != 0;
+    lun->features = UINT32_MAX;
+    lun->max_compare_and_write_blocks = 8;
+    lun->max_atomic_blocks = 8;
+    lun->can_unmap = props.unmap == TCMUD_NATIVE;
+    lun->unmap_zeroes = props.unmap_zeroes != 0;
     return {.lun = std::move(lun), .props = props, .write_through = false};
   }
 
@@ -224,7 +250,7 @@ class DispatcherBench {
 
   void answer(device::Slot& slot) {
     const auto command = command_of(slot);
-    if (command->internal != nullptr) {
+    if (command->internal != nullptr || command->of_operation) {
       return;
     }
     if (command->answered) {
@@ -239,7 +265,7 @@ class DispatcherBench {
     command->slot = nullptr;
     if (command->internal == nullptr) {
       command->ended = true;
-      if (on_end) {
+      if (on_end && !command->of_operation) {
         on_end(*command);
       }
       live.erase(std::find(live.begin(), live.end(), command));
@@ -258,13 +284,27 @@ class DispatcherBench {
     releasing_ = true;
     while (device::Slot* slot = dispatcher_.take_released()) {
       if (slot->internal != nullptr && slot->wait == device::Slot::Wait::kInternal) {
-        Command& command = *static_cast<Internal*>(slot->internal)->command;
-        command.slot = slot;
-        command.number = ++arrivals_;
+        found_slot(*slot);
       }
       act(*slot, dispatcher_.go_on(*slot));
     }
     releasing_ = false;
+  }
+
+  // For a command of the daemon's own.
+  void found_slot(device::Slot& slot) {
+    if (slot.internal->done == internal_done) {
+      Command& command = *static_cast<Internal*>(slot.internal)->command;
+      command.slot = &slot;
+      command.number = ++arrivals_;
+      return;
+    }
+    auto command = std::make_shared<Command>();
+    command->block = slot.internal->block;
+    command->slot = &slot;
+    command->number = ++arrivals_;
+    command->of_operation = true;
+    live.push_back(command);
   }
 
   // The rule of exclusion, where it can be seen: what the handler has at the same time.
@@ -283,6 +323,14 @@ class DispatcherBench {
         throw std::logic_error("one that came later goes on first");
       }
     }
+    if (command->of_operation) {
+      for (const auto& other : live) {
+        if (!other->of_operation && other->launched && touches(*other) &&
+            other->overlaps(*command)) {
+          throw std::logic_error("a FORMAT UNIT or SANITIZE is not alone");
+        }
+      }
+    }
     command->launched = true;
     submitted.push_back(&slot);
   }
@@ -299,6 +347,9 @@ class DispatcherBench {
     uint64_t left = request.length;
     if (said != TCMUD_OK) {
       left = request.op == TCMUD_OP_WRITE ? left / 2 : 0;
+    }
+    if (request.op == TCMUD_OP_WRITE_ZEROES && said == TCMUD_OK) {
+      std::fill_n(medium.begin() + static_cast<long>(request.offset), request.length, uint8_t{0});
     }
     if (request.op == TCMUD_OP_WRITE || request.op == TCMUD_OP_READ) {
       uint8_t* at = medium.data() + request.offset;
