@@ -50,8 +50,7 @@ Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::
   }
   return LunAttributes{.block_size = static_cast<uint32_t>(*block_size),
                        .size = *size,
-                       .max_sectors = static_cast<uint32_t>(*max_sectors),
-                       .serial = read_serial(kernel, name)};
+                       .max_sectors = static_cast<uint32_t>(*max_sectors)};
 }
 
 View make_view(const LunAttributes& attributes, const tcmud_props& props, const Modes& modes) {
@@ -80,6 +79,14 @@ View make_view(const LunAttributes& attributes, const tcmud_props& props, const 
   lun->unmap_granularity_blocks = blocks_of(props.unmap_granularity, block_size);
   lun->unmap_alignment_blocks = blocks_of(props.unmap_alignment, block_size);
   lun->features = kFeatures;
+  lun->target_port_groups = attributes.port_groups.groups;
+  lun->implicit_transition_seconds = attributes.port_groups.implicit_transition_seconds;
+  for (const scsi::TargetPortGroup& group : lun->target_port_groups) {
+    lun->features |= scsi::kHasPortGroups;
+    if (group.explicitly) {
+      lun->features |= scsi::kCanSetPortGroups;
+    }
+  }
   lun->max_compare_and_write_blocks =
       static_cast<uint8_t>(stricter(lun->max_transfer_blocks, kMaxCompareAndWriteBlocks));
   // What is written in one piece stays whole when the power goes: that is a physical block, and no

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "device/dispatcher.h"
+#include "device/port_groups.h"
 #include "kernel/kernel_port.h"
 
 namespace tcmud::device {
@@ -14,9 +15,11 @@ struct LunAttributes {
   uint32_t block_size = 512;  // bytes: attrib/hw_block_size
   uint64_t size = 0;          // bytes: attrib/dev_size
   uint32_t max_sectors = 0;   // logical blocks: attrib/hw_max_sectors
-  std::string serial;         // wwn/vpd_unit_serial
+  std::string serial{};       // wwn/vpd_unit_serial
+  PortGroups port_groups{};   // alua/
 };
 
+// What does not change by itself; serial number and port groups are left to those below.
 Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::DeviceName& name);
 
 // The serial number alone; "" where there is none yet.

@@ -73,13 +73,14 @@ struct alignas(kCacheLine) Slot {
   bool exclusive = false;  // no other command may touch the extent meanwhile
   bool answered = false;   // its initiator has its answer; the work goes on
   // What take_released() is to go on with.
-  enum class Wait : uint8_t { kExtent, kScratch, kMode, kModeRefused };
+  enum class Wait : uint8_t { kExtent, kScratch, kMode, kStatesNotSet, kModeRefused };
   Wait wait = Wait::kExtent;
   bool special = false;  // see Dispatcher::special_
   scsi::ModeChange mode;
   uint64_t mode_ticket = 0;
-  uint16_t blockers = 0;        // commands that this one waits for
-  Slot* next_holder = nullptr;  // exclusive ones that go on
+  uint64_t awaited_changes = 0;  // see Dispatcher::start_again
+  uint16_t blockers = 0;         // commands that this one waits for
+  Slot* next_holder = nullptr;   // exclusive ones that go on
 
   // Only of commands that waited or are composed of others.
   scsi::BlockRequest block;

@@ -40,6 +40,7 @@ inline constexpr AdditionalSense kNone = 0x0000;
 inline constexpr AdditionalSense kNotReadyCauseNotReportable = 0x0400;
 inline constexpr AdditionalSense kBecomingReady = 0x0401;
 inline constexpr AdditionalSense kFormatInProgress = 0x0404;
+inline constexpr AdditionalSense kAsymmetricAccessStateTransition = 0x040A;
 inline constexpr AdditionalSense kTargetPortInStandbyState = 0x040B;
 inline constexpr AdditionalSense kSanitizeInProgress = 0x041B;
 inline constexpr AdditionalSense kUnreachableCopyTarget = 0x0804;
@@ -69,6 +70,7 @@ inline constexpr AdditionalSense kCapacityDataHasChanged = 0x2A09;
 inline constexpr AdditionalSense kSanitizeFailed = 0x3103;
 inline constexpr AdditionalSense kSavingParametersNotSupported = 0x3900;
 inline constexpr AdditionalSense kInternalTargetFailure = 0x4400;
+inline constexpr AdditionalSense kSetTargetPortGroupsFailed = 0x670A;
 }  // namespace asc
 
 // What CHECK CONDITION comes with.
