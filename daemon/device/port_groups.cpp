@@ -140,7 +140,9 @@ std::optional<Read> read_group(kernel::KernelPort& kernel, const kernel::DeviceN
   const auto id = id_text ? parse<uint16_t>(*id_text) : std::nullopt;
   const auto type = directory.text("alua_access_type");
   const auto members = directory.text("members");
-  if (!id || !type || !members) {
+  const auto state_text = directory.text("alua_access_state");
+  const auto state = state_text ? parse<uint8_t>(*state_text) : std::nullopt;
+  if (!id || !type || !members || !state) {
     return std::nullopt;  // a new one has no id before it is given one
   }
   Read read;
@@ -148,7 +150,7 @@ std::optional<Read> read_group(kernel::KernelPort& kernel, const kernel::DeviceN
   read.transition_seconds = directory.number("implicit_trans_secs");
   TargetPortGroup& group = read.group;
   group.id = *id;
-  group.state = static_cast<AccessState>(directory.number("alua_access_state") & 0xF);
+  group.state = static_cast<AccessState>(*state & 0xF);
   group.preferred = directory.number("preferred") != 0;
   group.implicitly = *type == kImplicit || *type == kBoth;
   group.explicitly = *type == kExplicit || *type == kBoth;

@@ -156,8 +156,13 @@ TEST_F(PortGroupsTest, AGroupWithoutAnIdIsLeftOut) {
 TEST_F(PortGroupsTest, AGroupThatCannotBeReadIsLeftOut) {
   fake_->add_port_group("ao", 1, kLoopMember);
   fake_->add_port_group("gone", 2, kIscsiMember);
-  fake_->fail_attribute("alua/gone/members", ENOENT);
-  EXPECT_EQ(read().names, std::vector<std::string>{"ao"});
+  for (const char* file : {"tg_pt_gp_id", "alua_access_type", "alua_access_state", "members"}) {
+    const std::string path = std::string("alua/gone/") + file;
+    fake_->fail_attribute(path, ENOENT);
+    EXPECT_EQ(read().names, std::vector<std::string>{"ao"}) << file;
+    fake_->fail_attribute(path, 0);
+  }
+  EXPECT_EQ(read().names, (std::vector<std::string>{"ao", "gone"}));
 }
 
 TEST_F(PortGroupsTest, APortThatItsFabricDoesNotKnowIsLeftOut) {
