@@ -146,6 +146,10 @@ Result<void> Daemon::watch() {
       }
     }));
   }
+  if (kernel_.port.changes_fd() >= 0) {
+    wanted.push_back(
+        loop_->on_readable(kernel_.port.changes_fd(), [this] { kernel_.port.take_changes(); }));
+  }
   for (auto& source : wanted) {
     if (!source) {
       return tl::unexpected(std::move(source.error()));

@@ -26,7 +26,8 @@ constexpr auto kLongestRetry = 30s;
 // How long the administrator's rmdir waits for a handler that hangs, before the LUN goes without
 // it.
 constexpr auto kRemovalPatience = 20s;
-constexpr uint64_t kIdentityFresh = 1'000'000'000;  // ns
+// How long what configfs said counts where it doesn't tell of changes.
+constexpr uint64_t kConfigfsFresh = 1'000'000'000;  // ns
 constexpr uint32_t kMaxPollLimit = 1000;            // µs
 
 Result<uint32_t> parse_poll_limit(const std::string& text) {
@@ -109,14 +110,16 @@ struct Device::Impl final : LoopOwner {
   void remove(kernel::Reply& reply);
   void shut_down(std::chrono::steady_clock::time_point deadline);
   void recover_ring();
-  void refresh_identity();
+  void read_configfs();
+  void refresh();
+  void set_states(const std::vector<scsi::StateRequest>& requests, uint64_t ticket);
   void publish_view(bool capacity_changed);
 
   // --- LoopOwner: from the loop ---
 
-  void identity_wanted() override {
+  void configfs_wanted() override {
     if (!refreshing.exchange(true)) {
-      strand.post([this] { refresh_identity(); });
+      strand.post([this] { refresh(); });
     }
   }
   void ring_broken(const char* reason) override {
@@ -143,6 +146,9 @@ struct Device::Impl final : LoopOwner {
   void mode_wanted(const scsi::ModeChange& mode, uint64_t ticket) override {
     strand.post([this, mode, ticket] { select_mode(mode, ticket); });
   }
+  void group_states_wanted(std::vector<scsi::StateRequest> requests, uint64_t ticket) override {
+    strand.post([this, requests = std::move(requests), ticket] { set_states(requests, ticket); });
+  }
 
   kernel::KernelPort& kernel;
   const plugin::Registry& registry;
@@ -152,11 +158,21 @@ struct Device::Impl final : LoopOwner {
   const uint32_t minor;
   const StateChanged state_changed;
   std::atomic<State> state{State::kOpening};  // set on the strand, read anywhere
-  std::atomic<bool> refreshing{false};        // an identity refresh is under way: one is enough
+  std::atomic<bool> refreshing{false};        // a refresh is to come: one is enough
   static constexpr int kNotTelling = -1;
   // What the strand is just writing to attrib/emulate_write_cache; read by reconfigure().
   std::atomic<int> telling_write_cache{kNotTelling};
-  bool removed = false;  // no configfs any more
+  // No configfs any more: its directory is locked until the kernel has our reply, so who reads it
+  // keeps the strand from replying. Set as soon as the removal is known.
+  std::atomic<bool> removed{false};
+
+  // The kernel port counts; at the beginning nothing is known, because rtslib writes the serial
+  // number and makes the port groups only after it enabled the LUN. While the LUN is exported
+  // nobody can change the serial number, so that the first INQUIRY reads the right one.
+  const std::shared_ptr<kernel::ChangeCount> changes = std::make_shared<kernel::ChangeCount>(1);
+  uint64_t known_changes = 0;
+  uint64_t known_until = UINT64_MAX;  // CLOCK_MONOTONIC, ns
+  bool told_unwatched = false;
 
   LunAttributes attributes;
   Modes modes;
@@ -228,6 +244,9 @@ Result<void> Device::Impl::start_engine() {
 
 View Device::Impl::view() {
   View view = make_view(attributes, backend->props(), modes);
+  view.changes = changes;
+  view.known_changes = known_changes;
+  view.known_until = known_until;
   if (copy_lun != nullptr) {
     copy_lun->tell(view.lun);
   }
@@ -340,12 +359,14 @@ void Device::Impl::publish_view(bool capacity_changed) {
   if (engine == nullptr) {
     return;
   }
-  engine->post([view = view(), capacity_changed](Dispatcher& dispatcher) {
-    dispatcher.set_view(view);
-    if (capacity_changed) {
-      dispatcher.raise_capacity_changed();
-    }
-  });
+  engine->post(
+      [view = view(), patience = copy_patience(), capacity_changed](Dispatcher& dispatcher) {
+        dispatcher.set_view(view);
+        dispatcher.set_copy_patience(patience);
+        if (capacity_changed) {
+          dispatcher.raise_capacity_changed();
+        }
+      });
 }
 
 Result<void> Device::Impl::resize(uint64_t bytes) {
@@ -498,19 +519,56 @@ void Device::Impl::recover_ring() {
   }
 }
 
-void Device::Impl::refresh_identity() {
+void Device::Impl::read_configfs() {
+  const uint64_t seen = changes->load(std::memory_order_acquire);
+  if (!removed) {
+    const auto watched = kernel.watch(name, changes);
+    if (!watched && !std::exchange(told_unwatched, true)) {
+      log::info(lun, "changes of configfs are noticed after a second: {}", watched.error().message);
+    }
+    known_until = watched ? UINT64_MAX : monotonic_ns() + kConfigfsFresh;
+    attributes.serial = read_serial(kernel, name);
+    attributes.port_groups = read_port_groups(kernel, name);
+    attributes.command_timeout = read_command_timeout(kernel, name);
+  } else {
+    known_until = UINT64_MAX;
+  }
+  known_changes = seen;
+}
+
+void Device::Impl::refresh() {
   refreshing.store(false);
   if (engine == nullptr) {
     return;
   }
-  if (!removed) {
-    attributes.serial = read_serial(kernel, name);
-    attributes.command_timeout = read_command_timeout(kernel, name);
+  read_configfs();
+  publish_view(false);
+}
+
+void Device::Impl::set_states(const std::vector<scsi::StateRequest>& requests, uint64_t ticket) {
+  if (engine == nullptr) {
+    return;
   }
-  engine->post([view = view(), patience = copy_patience()](Dispatcher& dispatcher) {
+  // Whoever asks meanwhile is told that they change, where the group has a way to say so.
+  for (scsi::TargetPortGroup& group : attributes.port_groups.groups) {
+    const bool changes_now = std::any_of(
+        requests.begin(), requests.end(),
+        [&group](const scsi::StateRequest& wanted) { return wanted.group == group.id; });
+    if (changes_now && (group.supported & scsi::kSupportsTransitioning) != 0) {
+      group.state = scsi::AccessState::kTransitioning;
+    }
+  }
+  publish_view(false);
+  const Result<void> set = removed
+                               ? Result<void>(fail(ENODEV, "the LUN is being removed"))
+                               : set_group_states(kernel, name, attributes.port_groups, requests);
+  if (!set) {
+    log::error(lun, "SET TARGET PORT GROUPS failed: {}", set.error().message);
+  }
+  read_configfs();
+  engine->post([view = view(), ticket, all = set.has_value()](Dispatcher& dispatcher) {
     dispatcher.set_view(view);
-    dispatcher.set_copy_patience(patience);
-    dispatcher.set_identity_fresh_until(monotonic_ns() + kIdentityFresh);
+    dispatcher.group_states_set(ticket, all);
   });
 }
 
@@ -544,6 +602,7 @@ void Device::reconfigure(kernel::Change change, kernel::Reply reply) {
 }
 
 void Device::remove(kernel::Reply reply) {
+  impl_->removed = true;
   impl_->strand.post([impl = impl_.get(), reply = std::make_shared<kernel::Reply>(
                                               std::move(reply))] { impl->remove(*reply); });
 }

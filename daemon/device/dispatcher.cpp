@@ -18,6 +18,13 @@ using scsi::Status;
 namespace {
 
 constexpr uint8_t kRequestSense = 0x03, kInquiry = 0x12;
+constexpr uint8_t kMaintenanceIn = 0xA3, kMaintenanceOut = 0xA4;  // of target port groups
+constexpr uint8_t kThirdPartyCopyOut = 0x83;  // goes by designators and the command time-out
+
+bool tells_of_configfs(uint8_t opcode) {
+  return opcode == kInquiry || opcode == kMaintenanceIn || opcode == kMaintenanceOut ||
+         opcode == kThirdPartyCopyOut;
+}
 
 constexpr scsi::Sense kCapacityChanged{.key = scsi::SenseKey::kUnitAttention,
                                        .code = scsi::asc::kCapacityDataHasChanged};
@@ -31,9 +38,24 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
     tell_attention();
     return Next::kAnswered;
   }
-  if (cdb[0] == kInquiry && monotonic_ns() > identity_fresh_until_) {
-    return Next::kIdentity;
+  if (tells_of_configfs(cdb[0]) && view_.changes != nullptr && !refuse_modes_) [[unlikely]] {
+    slot.awaited_changes = view_.changes->load(std::memory_order_acquire);
+    if (view_.known_changes != slot.awaited_changes || view_.expired()) {
+      return Next::kConfigfs;
+    }
   }
+  return execute(slot);
+}
+
+// What was changed before the command came is told; what changes later needn't be, or a command
+// might wait for ever while somebody makes many changes.
+Dispatcher::Next Dispatcher::start_again(Slot& slot) {
+  const bool known = view_.known_changes >= slot.awaited_changes && !view_.expired();
+  return known || refuse_modes_ ? execute(slot) : Next::kConfigfs;
+}
+
+Dispatcher::Next Dispatcher::execute(Slot& slot) {
+  const std::span<const uint8_t> cdb(slot.cdb.data(), slot.cdb_length);
   scsi::Command command{.cdb = cdb, .data_length = slot.data_length, .parameters = {}};
   if (const size_t wanted = scsi::parameter_list_length(cdb, slot.data_length); wanted > 0) {
     const size_t got = copy_from(slot.iov, std::span(parameters_).first(wanted));
@@ -50,6 +72,8 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
       return begin(slot, outcome.block);
     case scsi::Outcome::Kind::kModeSelect:
       return begin_mode(slot, outcome.mode);
+    case scsi::Outcome::Kind::kSetTargetPortGroups:
+      return begin_group_states(slot, command.parameters);
     case scsi::Outcome::Kind::kFormat:
       return begin_format(slot, outcome.format);
     case scsi::Outcome::Kind::kSanitize:
@@ -323,6 +347,11 @@ Dispatcher::Next Dispatcher::go_on(Slot& slot) {
       return act(slot, emulation_.go_on(slot, view_));
     case Slot::Wait::kMode:
       return mode_in_force(slot);
+    case Slot::Wait::kStatesNotSet:
+      completion_ = make_completion(
+          Status::kCheckCondition,
+          {.key = scsi::SenseKey::kHardwareError, .code = scsi::asc::kSetTargetPortGroupsFailed});
+      return Next::kAnswered;
     case Slot::Wait::kModeRefused:
       completion_ = make_completion(Status::kBusy, {});
       return Next::kAnswered;

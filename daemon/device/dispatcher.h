@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "copy/lun_copies.h"
 #include "device/emulation.h"
@@ -40,7 +42,9 @@ class Dispatcher {
     kDone,           // as kAnswered, but the answer was sent before
     kWait,           // take_released() will tell
     kMode,           // slot.mode is to be put in force, then mode_changed(slot.mode_ticket)
-    kIdentity,       // an INQUIRY, to be started again when the LUN's identity is fresh
+    kGroupStates,    // take_state_requests() are to be put in force, then
+                     // group_states_set(slot.mode_ticket)
+    kConfigfs,       // start_again() when configfs was read again, and the view says so
   };
 
   // `lun` is how the log names it.
@@ -61,13 +65,11 @@ class Dispatcher {
     capacity_changed_ = true;
     attention_ = true;
   }
-  // Until when (CLOCK_MONOTONIC, ns) the identity that was read from configfs counts as fresh; an
-  // INQUIRY behind that says kIdentity. rtslib writes the serial number only after it enabled the
-  // LUN, so it can't be read once for ever.
-  void set_identity_fresh_until(uint64_t ns) { identity_fresh_until_ = ns; }
 
   // A command that the ring gave; data buffer and CDB are in the slot.
   [[nodiscard]] Next start(Slot& slot);
+  // After kConfigfs, when something was posted.
+  [[nodiscard]] Next start_again(Slot& slot);
   // A block request of the command that the slot holds; what start() does with what it decoded.
   [[nodiscard]] Next begin(Slot& slot, const scsi::BlockRequest& block);
   // After kAnsweredAhead, once the answer was sent.
@@ -104,7 +106,13 @@ class Dispatcher {
 
   // What kMode asked for is in force: the view says so.
   void mode_changed(uint64_t ticket);
-  // Nobody puts modes in force any more: who asks, or waits, gets BUSY.
+  // What kGroupStates gave is in force, or not all of it is; the view says what is.
+  void group_states_set(uint64_t ticket, bool all);
+  [[nodiscard]] std::vector<scsi::StateRequest> take_state_requests() {
+    return std::move(state_requests_);
+  }
+  // Nobody puts modes or states in force any more: who asks, or waits, gets BUSY. Nobody reads
+  // configfs, either: what is known of it has to do.
   void refuse_modes(bool refuse);
 
   // Third-party copies; the LUN's features say whether there are any. `posts` is this loop's.
@@ -123,6 +131,7 @@ class Dispatcher {
   [[nodiscard]] const kernel::Completion& completion() const { return completion_; }
 
  private:
+  Next execute(Slot& slot);
   Next reply(Slot& slot, const scsi::Outcome& outcome);
   Next answer_good(Slot& slot, uint64_t data_in);
   void tell_attention();
@@ -155,7 +164,9 @@ class Dispatcher {
     return operation_ != nullptr && &operation_->slot() == &slot;
   }
   Next begin_mode(Slot& slot, const scsi::ModeChange& mode);
+  Next begin_group_states(Slot& slot, std::span<const uint8_t> list);
   Next ask_for_mode(Slot& slot);
+  Next ask_strand(Slot& slot, Next how);
   Next mode_in_force(Slot& slot);
   void finish_mode(Slot::Wait how);
   Next begin_write_same(Slot& slot, const scsi::BlockRequest& block);
@@ -184,7 +195,6 @@ class Dispatcher {
   bool attention_ = false;  // one of the two:
   bool capacity_changed_ = false;
   bool has_deferred_ = false;
-  uint64_t identity_fresh_until_ = 0;
 
   ExtentLocks locks_;
   ScratchPool* scratch_;
@@ -197,6 +207,7 @@ class Dispatcher {
   Slot* released_ = nullptr;  // by next_completed: wait for take_released()
   uint64_t last_mode_ticket_ = 0;
   bool refuse_modes_ = false;
+  std::vector<scsi::StateRequest> state_requests_;  // of the command that said kGroupStates
 
   // FIFO by InternalCommand::next.
   struct InternalList {

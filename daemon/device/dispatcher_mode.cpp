@@ -3,9 +3,9 @@
 #include "device/make_flush.h"
 #include "device/status_map.h"
 
-// MODE SELECT. The LUN's strand is who changes a view, so the command waits for it. Where the write
-// cache is switched off there is a FLUSH before, so that one that fails changes nothing, and one
-// behind, for what was written meanwhile.
+// MODE SELECT and SET TARGET PORT GROUPS. The LUN's strand is who changes a view, so the command
+// waits for it. Where the write cache is switched off there is a FLUSH before, so that one that
+// fails changes nothing, and one behind, for what was written meanwhile.
 namespace tcmud::device {
 
 using scsi::Status;
@@ -30,7 +30,18 @@ Dispatcher::Next Dispatcher::begin_mode(Slot& slot, const scsi::ModeChange& mode
   return ask_for_mode(slot);
 }
 
+Dispatcher::Next Dispatcher::begin_group_states(Slot& slot, std::span<const uint8_t> list) {
+  slot.plan = Plan{};
+  slot.answer_length = kNoDataIn;
+  state_requests_ = scsi::requested_states(*view_.lun, list);
+  return ask_strand(slot, Next::kGroupStates);
+}
+
 Dispatcher::Next Dispatcher::ask_for_mode(Slot& slot) {
+  return ask_strand(slot, Next::kMode);
+}
+
+Dispatcher::Next Dispatcher::ask_strand(Slot& slot, Next how) {
   if (refuse_modes_) {
     completion_ = make_completion(Status::kBusy, {});
     return Next::kAnswered;
@@ -39,12 +50,18 @@ Dispatcher::Next Dispatcher::ask_for_mode(Slot& slot) {
   slot.next_completed = nullptr;
   (modes_first_ == nullptr ? modes_first_ : modes_last_->next_completed) = &slot;
   modes_last_ = &slot;
-  return Next::kMode;
+  return how;
 }
 
 void Dispatcher::mode_changed(uint64_t ticket) {
   if (modes_first_ != nullptr && modes_first_->mode_ticket == ticket) {
     finish_mode(Slot::Wait::kMode);
+  }
+}
+
+void Dispatcher::group_states_set(uint64_t ticket, bool all) {
+  if (modes_first_ != nullptr && modes_first_->mode_ticket == ticket) {
+    finish_mode(all ? Slot::Wait::kMode : Slot::Wait::kStatesNotSet);
   }
 }
 

@@ -39,10 +39,9 @@ Engine::~Engine() {
 
 bool Engine::stop(std::chrono::steady_clock::time_point deadline) {
   loop_->stop_taking();
-  // Nobody answers INQUIRYs that wait for a fresh identity any more: they get the one we know.
-  // Nor does anybody put in force what MODE SELECT wants.
+  // Nobody reads configfs for those that wait for it any more, nor puts in force what MODE SELECT
+  // wants.
   post([](Dispatcher& dispatcher) {
-    dispatcher.set_identity_fresh_until(UINT64_MAX);
     dispatcher.refuse_modes(true);
     dispatcher.refuse_internal(true);
     dispatcher.refuse_copies(true);

@@ -63,7 +63,7 @@ bool Loop::read_posts() {
   run_released();
   for (Slot* slot = std::exchange(parked_, nullptr); slot != nullptr;) {
     Slot* next = slot->next_completed;
-    act(*slot, dispatcher_.start(*slot));
+    act(*slot, dispatcher_.start_again(*slot));
     slot = next;
   }
   return true;
@@ -165,10 +165,13 @@ void Loop::act(Slot& slot, Dispatcher::Next next) {
     case Dispatcher::Next::kMode:
       owner_.mode_wanted(slot.mode, slot.mode_ticket);
       break;
-    case Dispatcher::Next::kIdentity:
+    case Dispatcher::Next::kGroupStates:
+      owner_.group_states_wanted(dispatcher_.take_state_requests(), slot.mode_ticket);
+      break;
+    case Dispatcher::Next::kConfigfs:
       slot.next_completed = parked_;
       parked_ = &slot;
-      owner_.identity_wanted();
+      owner_.configfs_wanted();
       break;
   }
 }

@@ -22,9 +22,9 @@ namespace tcmud::device {
 // once.
 class LoopOwner {
  public:
-  // An initiator asks who the LUN is and what we know may be old: read it again, then post set_view
-  // and set_identity_fresh_until.
-  virtual void identity_wanted() = 0;
+  // An initiator asks for something that configfs says, and what we know may be old: read it again,
+  // then post set_view.
+  virtual void configfs_wanted() = 0;
   // The ring makes no sense any more; nothing is taken from it until it was reset.
   virtual void ring_broken(const char* reason) = 0;
   // The kernel's side is gone without a REMOVED event.
@@ -33,6 +33,9 @@ class LoopOwner {
   virtual void handler_misbehaved(int32_t status) = 0;
   // MODE SELECT: publish a view like that, then post mode_changed(ticket).
   virtual void mode_wanted(const scsi::ModeChange& mode, uint64_t ticket) = 0;
+  // SET TARGET PORT GROUPS: publish a view that says what came of it, then post
+  // group_states_set(ticket).
+  virtual void group_states_wanted(std::vector<scsi::StateRequest> requests, uint64_t ticket) = 0;
 
  protected:
   ~LoopOwner() = default;
@@ -137,7 +140,7 @@ class Loop final : plugin::CompletionSink {
   kernel::TmrEntry tmr_;
   Slot* ready_first_ = nullptr;  // FIFO by next_completed: requests to be submitted
   Slot* ready_last_ = nullptr;
-  Slot* parked_ = nullptr;   // INQUIRYs that wait for the identity
+  Slot* parked_ = nullptr;   // commands that wait for configfs
   uint32_t in_handler_ = 0;  // ASYNC: requests that the handler has
   bool releasing_ = false;   // run_released() is under way
   bool batch_open_ = false;  // ASYNC: submitted since flush_batch

@@ -56,8 +56,7 @@ Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::
   return LunAttributes{.block_size = static_cast<uint32_t>(*block_size),
                        .size = *size,
                        .max_sectors = static_cast<uint32_t>(*max_sectors),
-                       .command_timeout = read_command_timeout(kernel, name),
-                       .serial = read_serial(kernel, name)};
+                       .command_timeout = read_command_timeout(kernel, name)};
 }
 
 View make_view(const LunAttributes& attributes, const tcmud_props& props, const Modes& modes) {
@@ -88,6 +87,14 @@ View make_view(const LunAttributes& attributes, const tcmud_props& props, const 
   lun->features = kFeatures;
   if (modes.third_party_copy) {
     lun->features |= scsi::kCanCopy | scsi::kCanUseTokens;
+  }
+  lun->target_port_groups = attributes.port_groups.groups;
+  lun->implicit_transition_seconds = attributes.port_groups.implicit_transition_seconds;
+  for (const scsi::TargetPortGroup& group : lun->target_port_groups) {
+    lun->features |= scsi::kHasPortGroups;
+    if (group.explicitly) {
+      lun->features |= scsi::kCanSetPortGroups;
+    }
   }
   lun->max_compare_and_write_blocks =
       static_cast<uint8_t>(stricter(lun->max_transfer_blocks, kMaxCompareAndWriteBlocks));

@@ -5,19 +5,22 @@
 #include <string>
 
 #include "device/dispatcher.h"
+#include "device/port_groups.h"
 #include "kernel/kernel_port.h"
 
 namespace tcmud::device {
 
 // What configfs says about a LUN.
 struct LunAttributes {
-  uint32_t block_size = 512;  // bytes: attrib/hw_block_size
-  uint64_t size = 0;          // bytes: attrib/dev_size
-  uint32_t max_sectors = 0;   // logical blocks: attrib/hw_max_sectors
+  uint32_t block_size = 512;     // bytes: attrib/hw_block_size
+  uint64_t size = 0;             // bytes: attrib/dev_size
+  uint32_t max_sectors = 0;      // logical blocks: attrib/hw_max_sectors
   uint32_t command_timeout = 0;  // s, 0 = none: attrib/cmd_time_out
-  std::string serial;         // wwn/vpd_unit_serial
+  std::string serial{};          // wwn/vpd_unit_serial
+  PortGroups port_groups{};      // alua/
 };
 
+// What does not change by itself; serial number and port groups are left to those below.
 Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::DeviceName& name);
 
 // After how many seconds the kernel answers a command in our place; 0 = never.

@@ -77,16 +77,26 @@ struct alignas(kCacheLine) Slot {
   bool exclusive = false;  // no other command may touch the extent meanwhile
   bool answered = false;   // its initiator has its answer; the work goes on
   // What take_released() is to go on with.
-  enum class Wait : uint8_t { kExtent, kScratch, kMode, kModeRefused, kInternal, kHeld, kToken };
+  enum class Wait : uint8_t {
+    kExtent,
+    kScratch,
+    kMode,
+    kStatesNotSet,
+    kModeRefused,
+    kInternal,
+    kHeld,
+    kToken,
+  };
   Wait wait = Wait::kExtent;
   bool special = false;  // see Dispatcher::special_
   scsi::ModeChange mode;
   uint64_t mode_ticket = 0;
-  Verdict verdict;              // of a command that was held, see Dispatcher::hold()
-  uint16_t blockers = 0;        // commands that this one waits for
-  Slot* next_holder = nullptr;  // exclusive ones that go on
+  uint64_t awaited_changes = 0;  // see Dispatcher::start_again
+  Verdict verdict;               // of a command that was held, see Dispatcher::hold()
+  uint16_t blockers = 0;         // commands that this one waits for
+  Slot* next_holder = nullptr;   // exclusive ones that go on
 
-  std::shared_ptr<copy::Copier> copier{};  // of a held EXTENDED COPY or WRITE USING TOKEN
+  std::shared_ptr<copy::Copier> copier{};         // of a held EXTENDED COPY or WRITE USING TOKEN
   std::unique_ptr<scsi::PopulateToken> populate;  // of a POPULATE TOKEN
   uint32_t token_identifier = 0;                  // likewise
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include <tcmud/handler.h>
 
+#include "base/clock.h"
 #include "scsi/lun.h"
 
 namespace tcmud::device {
@@ -17,6 +20,16 @@ struct View {
   // every write is durable when it is answered.
   bool write_through = false;
 
+  // What of it comes from configfs (serial number, target port groups) was read when there had been
+  // `known_changes`, and holds until there are more, or until a time (CLOCK_MONOTONIC, ns) where
+  // changes aren't told. nullptr: it holds for ever.
+  std::shared_ptr<const std::atomic<uint64_t>> changes{};
+  uint64_t known_changes = 0;
+  uint64_t known_until = UINT64_MAX;
+
+  [[nodiscard]] bool expired() const {
+    return known_until != UINT64_MAX && monotonic_ns() > known_until;
+  }
   // FLUSH does something.
   [[nodiscard]] bool flushes() const { return props.flush == TCMUD_NATIVE; }
 };

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "kernel/kernel_port.h"
@@ -14,5 +15,14 @@ namespace tcmud::kernel {
 // the device's directory.
 Result<std::string> attribute_path(const KernelPaths& paths, const DeviceName& device,
                                    std::string_view path);
+
+// <sysfs>/kernel/config/target/<path>, for attributes of fabrics. EINVAL as above.
+Result<std::string> fabric_path(const KernelPaths& paths, std::string_view path);
+
+// <sysfs>/kernel/config/target/core/user_<hba>/<name>
+std::string device_directory(const KernelPaths& paths, const DeviceName& device);
+
+// Names of the directories in a directory, in no order.
+Result<std::vector<std::string>> subdirectories(const std::string& path);
 
 }  // namespace tcmud::kernel

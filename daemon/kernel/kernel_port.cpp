@@ -5,6 +5,18 @@
 
 namespace tcmud::kernel {
 
+Result<std::vector<std::string>> KernelPort::list_port_groups(const DeviceName&) {
+  return std::vector<std::string>{};
+}
+
+Result<std::string> KernelPort::read_fabric_attribute(std::string_view path) {
+  return fail(ENOENT, "{}: there are no fabrics", path);
+}
+
+Result<void> KernelPort::watch(const DeviceName& device, const std::shared_ptr<ChangeCount>&) {
+  return fail(ENOTSUP, "{}: changes aren't told", device.lun());
+}
+
 Result<uint64_t> read_number(KernelPort& kernel, const DeviceName& device, std::string_view path) {
   auto text = kernel.read_attribute(device, path);
   if (!text) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -95,6 +97,10 @@ struct FoundDevice {
   uint32_t minor = 0;
 };
 
+// How often something that initiators are told may have changed in configfs. Counted on the main
+// thread, read on any: a LUN that reads configfs again looks at it before.
+using ChangeCount = std::atomic<uint64_t>;
+
 // Everything the kernel shows us, as seen by the rest of the daemon: implemented by LinuxKernel,
 // and by the tests' fake kernel. All calls may block but are short; any thread.
 class KernelPort {
@@ -113,6 +119,24 @@ class KernelPort {
   virtual Result<std::string> read_attribute(const DeviceName& device, std::string_view path) = 0;
   virtual Result<void> write_attribute(const DeviceName& device, std::string_view path,
                                        std::string_view value) = 0;
+
+  // ---- Ports and their groups. A kernel that says nothing of them has none, and tells no changes.
+
+  // The target port groups of the device: the directories of alua/. As read_attribute.
+  virtual Result<std::vector<std::string>> list_port_groups(const DeviceName& device);
+
+  // An attribute of a fabric, e.g. "iscsi/iqn.2024-01.org.x:y/tpgt_1/enable". Not on the main
+  // thread: an rmdir may have the directory locked until commands have been answered.
+  virtual Result<std::string> read_fabric_attribute(std::string_view path);
+
+  // From now on `changes` grows whenever wwn/ or alua/ of the device changes, or a port of any
+  // fabric; not for groups that are made later, so that it is to be called again before each
+  // reading. An error: it may not grow. As read_attribute.
+  virtual Result<void> watch(const DeviceName& device, const std::shared_ptr<ChangeCount>& changes);
+  // What watch() needs of the main loop: a descriptor that is readable when there is something for
+  // take_changes(); -1: nothing. The main thread.
+  [[nodiscard]] virtual int changes_fd() const { return -1; }
+  virtual void take_changes() {}
 };
 
 // Numbers as configfs prints them.

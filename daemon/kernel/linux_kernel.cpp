@@ -24,4 +24,17 @@ Result<void> LinuxKernel::write_attribute(const DeviceName& device, std::string_
   });
 }
 
+Result<std::vector<std::string>> LinuxKernel::list_port_groups(const DeviceName& device) {
+  return attribute_path(paths_, device, "alua").and_then(subdirectories);
+}
+
+Result<std::string> LinuxKernel::read_fabric_attribute(std::string_view path) {
+  return fabric_path(paths_, path).and_then(read_small_file);
+}
+
+Result<void> LinuxKernel::watch(const DeviceName& device,
+                                const std::shared_ptr<ChangeCount>& changes) {
+  return watch_.watch(device, changes);
+}
+
 }  // namespace tcmud::kernel

@@ -1,24 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "kernel/configfs_watch.h"
 #include "kernel/kernel_port.h"
 #include "kernel/uio.h"
 
 namespace tcmud::kernel {
 
-// The running kernel, through sysfs, configfs and /dev/uio*. Holds nothing but paths: any thread.
+// The running kernel, through sysfs, configfs and /dev/uio*.
 class LinuxKernel final : public KernelPort {
  public:
-  explicit LinuxKernel(KernelPaths paths = {}) : paths_(std::move(paths)) {}
+  explicit LinuxKernel(KernelPaths paths = {}) : paths_(std::move(paths)), watch_(paths_) {}
 
   Result<std::vector<FoundDevice>> scan() override;
   Result<UioPort> open_uio(uint32_t minor) override;
   Result<std::string> read_attribute(const DeviceName& device, std::string_view path) override;
   Result<void> write_attribute(const DeviceName& device, std::string_view path,
                                std::string_view value) override;
+  Result<std::vector<std::string>> list_port_groups(const DeviceName& device) override;
+  Result<std::string> read_fabric_attribute(std::string_view path) override;
+  Result<void> watch(const DeviceName& device,
+                     const std::shared_ptr<ChangeCount>& changes) override;
+  [[nodiscard]] int changes_fd() const override { return watch_.fd(); }
+  void take_changes() override { watch_.take_events(); }
 
  private:
-  KernelPaths paths_;
+  const KernelPaths paths_;
+  ConfigfsWatch watch_;
 };
 
 }  // namespace tcmud::kernel

@@ -13,6 +13,9 @@ namespace tcmud::kernel {
 struct KernelPaths {
   std::string sysfs = "/sys";
   std::string dev = "/dev";
+
+  // configfs of the target core and its fabrics.
+  [[nodiscard]] std::string target() const { return sysfs + "/kernel/config/target"; }
 };
 
 // The TCMU devices among <sysfs>/class/uio/*, in the order of their minors. None if there is no

@@ -59,6 +59,10 @@ namespace tcmud::scsi {
 [[nodiscard]] Outcome report_supported_operation_codes(const Context& c);
 [[nodiscard]] Outcome report_supported_task_management_functions(const Context& c);
 
+// target_port_groups.cpp
+[[nodiscard]] Outcome report_target_port_groups(const Context& c);
+[[nodiscard]] Outcome set_target_port_groups(const Context& c);
+
 // lba_status.cpp
 [[nodiscard]] Outcome get_lba_status(const Context& c);
 

@@ -129,6 +129,7 @@ struct Outcome {
     kPopulateToken,               // `copy`
     kWriteUsingToken,             // `copy`
     kReceiveRodTokenInformation,  // `copy`
+    kSetTargetPortGroups,         // requested_states() of target_port_groups.h; there is one
   };
   Kind kind = Kind::kReply;
   Status status = Status::kGood;

@@ -32,9 +32,9 @@ Outcome standard_inquiry(const Context& c) {
   data.put8(0x02);                 // NORMACA 0, HISUP 0, RESPONSE DATA FORMAT 2
   data.put8(kStandardLength - 5);  // ADDITIONAL LENGTH
   const bool copies = c.lun.has(kCanCopy) || c.lun.has(kCanUseTokens);
-  data.put8(copies ? 0x08 : 0x00);  // TPGS 0, 3PC, PROTECT 0
-  data.put8(0x00);                  // ENCSERV 0, MULTIP 0
-  data.put8(0x02);                  // CMDQUE
+  data.put8(tpgs(c.lun) << 4 | (copies ? 0x08 : 0x00));  // TPGS, 3PC, PROTECT 0
+  data.put8(0x00);                                       // ENCSERV 0, MULTIP 0
+  data.put8(0x02);                                       // CMDQUE
   data.padded_text(or_default(c.lun.vendor, "LIO-ORG"), 8);
   data.padded_text(or_default(c.lun.product, "TCMU device"), 16);
   data.padded_text(or_default(c.lun.revision, "0002"), 4);

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "scsi/sense.h"
+#include "scsi/target_port_groups.h"
 
 namespace tcmud::scsi {
 
@@ -23,6 +25,8 @@ enum Feature : uint32_t {
   kCanSanitize = 1u << 8,         // kSanitize
   kCanCopy = 1u << 9,             // kExtendedCopy, kReceiveCopyResults
   kCanUseTokens = 1u << 10,       // kPopulateToken, kWriteUsingToken, kReceiveRodTokenInformation
+  kHasPortGroups = 1u << 11,      // target_port_groups are what there is
+  kCanSetPortGroups = 1u << 12,   // kSetTargetPortGroups
 };
 
 // SBC-4 "Sanitize operations": after one that failed, the medium is out of reach until another one
@@ -50,6 +54,10 @@ struct Lun {
   // where empty: vendor "LIO-ORG", product "TCMU device", revision "0002".
   std::string vendor, product, revision;
   std::string serial;  // unit serial number; also the base of the NAA designator
+
+  // Asymmetric access; ascending by id, none where the administrator has set up none.
+  std::vector<TargetPortGroup> target_port_groups;
+  uint8_t implicit_transition_seconds = 0;  // IMPLICIT TRANSITION TIME; 0 = not told
 
   bool read_only = false;
   bool software_write_protect = false;  // SWP

@@ -41,6 +41,7 @@ inline constexpr AdditionalSense kOperationInProgress = 0x0016;
 inline constexpr AdditionalSense kNotReadyCauseNotReportable = 0x0400;
 inline constexpr AdditionalSense kBecomingReady = 0x0401;
 inline constexpr AdditionalSense kFormatInProgress = 0x0404;
+inline constexpr AdditionalSense kAsymmetricAccessStateTransition = 0x040A;
 inline constexpr AdditionalSense kTargetPortInStandbyState = 0x040B;
 inline constexpr AdditionalSense kSanitizeInProgress = 0x041B;
 inline constexpr AdditionalSense kUnreachableCopyTarget = 0x0804;
@@ -77,6 +78,7 @@ inline constexpr AdditionalSense kSanitizeFailed = 0x3103;
 inline constexpr AdditionalSense kSavingParametersNotSupported = 0x3900;
 inline constexpr AdditionalSense kInternalTargetFailure = 0x4400;
 inline constexpr AdditionalSense kInsufficientResourcesToCreateRodToken = 0x550D;
+inline constexpr AdditionalSense kSetTargetPortGroupsFailed = 0x670A;
 }  // namespace asc
 
 // What CHECK CONDITION comes with.

@@ -16,6 +16,10 @@ std::string_view serial_of(const Lun& lun) {
   return std::string_view(lun.serial).substr(0, kMaxSerial);
 }
 
+// An iSCSI name has no more (RFC 7143, 4.2.7), and no other one is longer.
+constexpr size_t kMaxTargetName = 223;
+constexpr uint8_t kPort = 1, kDevice = 2;  // ASSOCIATION: target port, target device
+
 // SPC-5 "Unit Serial Number VPD page": spaces where there is no serial number.
 void unit_serial_number(const Lun& lun, DataIn& data) {
   const std::string_view serial = serial_of(lun);
@@ -49,9 +53,66 @@ void t10_designator(std::string_view serial, DataIn& data) {
   data.put8(0x00);
 }
 
+// SCSI name string: name and suffix, NUL at its end, and NULs to a multiple of four bytes.
+void name_designator(const TargetPort& port, uint8_t association, std::string_view suffix,
+                     DataIn& data) {
+  const std::string_view name = std::string_view(port.target).substr(0, kMaxTargetName);
+  const size_t written = name.size() + suffix.size();
+  const size_t length = (written / 4 + 1) * 4;
+  data.put8(port.protocol << 4 | 0x03);       // PROTOCOL IDENTIFIER, CODE SET: UTF-8
+  data.put8(0x80 | association << 4 | 0x08);  // PIV
+  data.put8(0x00);
+  data.put8(length);
+  data.text(name);
+  data.text(suffix);
+  data.zeroes(length - written);
+}
+
+// Without PIV where the ways by which the command may have come have no protocol in common.
+void number_designator(const TargetPort* port, uint8_t type, uint16_t number, DataIn& data) {
+  data.put8((port != nullptr ? port->protocol << 4 : 0) | 0x01);  // CODE SET: binary
+  data.put8((port != nullptr ? 0x80 : 0x00) | kPort << 4 | type);
+  data.put8(0x00);
+  data.put8(4);
+  data.put16(0);
+  data.put16(number);
+}
+
+// ",t,0x0001", which makes the name of an iSCSI target that of one of its ports.
+std::array<char, 9> port_suffix(uint16_t tag) {
+  std::array<char, 9> suffix{',', 't', ',', '0', 'x'};
+  for (size_t i = 0; i < 4; ++i) {
+    suffix[5 + i] = "0123456789abcdef"[tag >> (12 - 4 * i) & 0xF];
+  }
+  return suffix;
+}
+
+// The way by which the command came, as tcmu-runner tells it: multipath finds by it which of the
+// groups of REPORT TARGET PORT GROUPS a path belongs to. A designator of a target port has to be
+// that of the port in use, and the kernel doesn't say which one it is. So what differs between the
+// ports that are enabled here isn't told; as a rule there is one (a gateway enables its own portal
+// group and no other gateway's).
+void path_designators(const Lun& lun, DataIn& data) {
+  const CommandPath path = command_path(lun);
+  if (path.port != nullptr) {
+    number_designator(path.target, 0x04, path.port->relative_id, data);
+  }
+  if (path.group != nullptr) {
+    number_designator(path.target, 0x05, path.group->id, data);
+  }
+  if (path.port != nullptr) {
+    const auto suffix = port_suffix(path.port->tag);
+    name_designator(*path.port, kPort, {suffix.data(), suffix.size()}, data);
+  }
+  if (path.target != nullptr) {
+    name_designator(*path.target, kDevice, {}, data);
+  }
+}
+
 void device_identification(const Lun& lun, DataIn& data) {
   t10_designator(serial_of(lun), data);
   naa_designator(lun.serial, data);
+  path_designators(lun, data);
 }
 
 // SPC-5 "Extended INQUIRY Data VPD page". What isn't named is 0.

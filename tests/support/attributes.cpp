@@ -44,8 +44,14 @@ AttributeMap initial_attributes(const DeviceSpec& spec) {
       {"wwn/vpd_unit_serial", "T10 VPD Unit Serial Number: " + spec.serial},
       {"action/block_dev", "0"},
   };
-  const std::string group = "alua/default_tg_pt_gp/";
-  const AttributeMap alua{
+  for (const auto& [file, value] : initial_port_group(0)) {
+    map["alua/default_tg_pt_gp/" + file] = value;
+  }
+  return map;
+}
+
+AttributeMap initial_port_group(uint16_t id) {
+  return {
       {"alua_access_state", "0"},
       {"alua_access_status", "None"},
       {"alua_access_type", "Implicit and Explicit"},
@@ -61,13 +67,9 @@ AttributeMap initial_attributes(const DeviceSpec& spec) {
       {"trans_delay_msecs", "0"},
       {"implicit_trans_secs", "0"},
       {"preferred", "0"},
-      {"tg_pt_gp_id", "0"},
+      {"tg_pt_gp_id", std::to_string(id)},
       {"members", ""},
   };
-  for (const auto& [path, value] : alua) {
-    map[group + path] = value;
-  }
-  return map;
 }
 
 }  // namespace tcmud::test

@@ -47,6 +47,7 @@ Result<void> FakeDevice::check_access(std::string_view path) {
 
 Result<std::string> FakeDevice::read_attribute(std::string_view path) {
   const std::lock_guard lock(mutex_);
+  ++attribute_reads_;
   if (auto access = check_access(path); !access) {
     return tl::unexpected(access.error());
   }
@@ -84,6 +85,9 @@ Result<void> FakeDevice::write_attribute(std::string_view path, std::string_view
     return fail(EDEADLK, "{}/{}: the writer would wait for its own reply to RECONFIG", uio_name(),
                 path);
   }
+  if (path.starts_with("alua/")) {
+    return write_port_group(std::string(path), value);
+  }
   if (path == "attrib/qfull_time_out") {
     const auto seconds = to_int(value);
     if (!seconds || *seconds < -1) {
@@ -93,6 +97,80 @@ Result<void> FakeDevice::write_attribute(std::string_view path, std::string_view
   }
   found->second = value;
   return {};
+}
+
+// Under the lock. What the kernel allows, and how it then shows what was written as a number.
+Result<void> FakeDevice::write_port_group(const std::string& path, std::string_view value) {
+  constexpr const char* kTypes[] = {"None", "Implicit", "Explicit", "Implicit and Explicit"};
+  constexpr const char* kStatuses[] = {"None", "Altered by Explicit STPG",
+                                       "Altered by Implicit ALUA"};
+  const std::string group = path.substr(0, path.rfind('/') + 1);
+  const std::string file = path.substr(group.size());
+  const int number = to_int(value).value_or(-1);
+  const auto refuse = [&] { return fail(EINVAL, "{}/{}: {}", uio_name(), path, value); };
+  if (file == "alua_access_type") {
+    if (number < 0 || number > 3) {
+      return refuse();
+    }
+    attributes_[path] = kTypes[number];
+  } else if (file == "alua_access_status") {
+    if (number < 0 || number > 2) {
+      return refuse();
+    }
+    attributes_[path] = kStatuses[number];
+  } else if (file == "alua_access_state") {
+    const std::string& type = attributes_[group + "alua_access_type"];
+    if (!type.starts_with("Implicit") || number < 0 || number > 15) {
+      return refuse();
+    }
+    attributes_[path] = std::to_string(number);
+    attributes_[group + "alua_access_status"] = kStatuses[2];
+  } else {
+    attributes_[path] = value;
+  }
+  count_change();
+  return {};
+}
+
+// Under the lock.
+void FakeDevice::count_change() {
+  if (const auto changes = watcher_.lock()) {
+    changes->fetch_add(1);
+  }
+}
+
+Result<std::vector<std::string>> FakeDevice::list_port_groups() {
+  const std::lock_guard lock(mutex_);
+  if (auto access = check_access("alua"); !access) {
+    return tl::unexpected(access.error());
+  }
+  std::vector<std::string> names;
+  for (const auto& [path, value] : attributes_) {
+    constexpr std::string_view kId = "/tg_pt_gp_id";
+    if (path.starts_with("alua/") && path.ends_with(kId)) {
+      names.push_back(path.substr(5, path.size() - 5 - kId.size()));
+    }
+  }
+  return names;
+}
+
+void FakeDevice::watch(const std::shared_ptr<kernel::ChangeCount>& changes) {
+  const std::lock_guard lock(mutex_);
+  watcher_ = changes;
+}
+
+uint64_t FakeDevice::attribute_reads() const {
+  const std::lock_guard lock(mutex_);
+  return attribute_reads_;
+}
+
+void FakeDevice::add_port_group(const std::string& name, uint16_t id, std::string_view members) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [file, value] : initial_port_group(id)) {
+    attributes_["alua/" + name + "/" + file] = value;
+  }
+  attributes_["alua/" + name + "/members"] = members;
+  count_change();
 }
 
 Result<void> FakeDevice::write_action(std::string_view path, std::string_view value) {
@@ -121,6 +199,7 @@ Result<void> FakeDevice::write_action(std::string_view path, std::string_view va
 void FakeDevice::set_attribute(std::string_view path, std::string_view value) {
   const std::lock_guard lock(mutex_);
   attributes_.insert_or_assign(std::string(path), std::string(value));
+  count_change();
 }
 
 void FakeDevice::fail_attribute(std::string_view path, int error) {

@@ -102,8 +102,15 @@ class FakeDevice final : public std::enable_shared_from_this<FakeDevice>, privat
   // ---- configfs; FakeKernel leads here. Paths as in kernel_port.h.
   Result<std::string> read_attribute(std::string_view path);
   Result<void> write_attribute(std::string_view path, std::string_view value);
+  [[nodiscard]] Result<std::vector<std::string>> list_port_groups();
+  void watch(const std::shared_ptr<kernel::ChangeCount>& changes);
+  // How often the daemon has read an attribute.
+  [[nodiscard]] uint64_t attribute_reads() const;
   // Sets (or adds) what the daemon will read; "the administrator's" hand.
   void set_attribute(std::string_view path, std::string_view value);
+  // mkdir alua/<name>, with an id and members as configfs shows them; a group has the kernel's
+  // defaults.
+  void add_port_group(const std::string& name, uint16_t id, std::string_view members);
   // Makes access to one attribute fail; 0: no longer.
   void fail_attribute(std::string_view path, int error);
 
@@ -143,6 +150,8 @@ class FakeDevice final : public std::enable_shared_from_this<FakeDevice>, privat
   [[nodiscard]] int next_tick_ms();
   void wake_thread();
   Result<void> write_action(std::string_view path, std::string_view value);
+  Result<void> write_port_group(const std::string& path, std::string_view value);
+  void count_change();
   [[nodiscard]] Result<void> check_access(std::string_view path);
 
   const DeviceSpec spec_;
@@ -163,6 +172,8 @@ class FakeDevice final : public std::enable_shared_from_this<FakeDevice>, privat
   std::vector<std::shared_ptr<Ticket::State>> finished_;  // to be told outside the lock
   AttributeMap attributes_;
   std::map<std::string, int, std::less<>> attribute_errors_;
+  uint64_t attribute_reads_ = 0;
+  std::weak_ptr<kernel::ChangeCount> watcher_;
 
   Fd wake_;
   bool stop_ = false;

@@ -267,6 +267,50 @@ std::shared_ptr<FakeDevice> FakeKernel::find(const kernel::DeviceName& name) {
   return nullptr;
 }
 
+Result<std::vector<std::string>> FakeKernel::list_port_groups(const kernel::DeviceName& device) {
+  const auto found = find(device);
+  if (!found) {
+    return fail(ENOENT, "{}: no such device", device.lun());
+  }
+  return found->list_port_groups();
+}
+
+Result<std::string> FakeKernel::read_fabric_attribute(std::string_view path) {
+  const std::lock_guard lock(mutex_);
+  const auto found = fabrics_.find(path);
+  if (found == fabrics_.end()) {
+    return fail(ENOENT, "{}: no such attribute", path);
+  }
+  return found->second;
+}
+
+Result<void> FakeKernel::watch(const kernel::DeviceName& device,
+                               const std::shared_ptr<kernel::ChangeCount>& changes) {
+  const auto found = find(device);
+  const std::lock_guard lock(mutex_);
+  if (!found || refuse_watches_) {
+    return fail(found ? ENOSPC : ENOENT, "{}: can't be watched", device.lun());
+  }
+  found->watch(changes);
+  watching_.emplace_back(changes);
+  return {};
+}
+
+void FakeKernel::set_fabric_attribute(std::string_view path, std::string_view value) {
+  const std::lock_guard lock(mutex_);
+  fabrics_.insert_or_assign(std::string(path), std::string(value));
+  for (const auto& watcher : watching_) {
+    if (const auto changes = watcher.lock()) {
+      changes->fetch_add(1);
+    }
+  }
+}
+
+void FakeKernel::refuse_watches(bool refuse) {
+  const std::lock_guard lock(mutex_);
+  refuse_watches_ = refuse;
+}
+
 Result<std::string> FakeKernel::read_attribute(const kernel::DeviceName& device,
                                                std::string_view path) {
   const auto found = find(device);

@@ -104,6 +104,17 @@ class FakeKernel final : public kernel::KernelPort {
   Result<void> write_attribute(const kernel::DeviceName& device, std::string_view path,
                                std::string_view value) override;
 
+  Result<std::vector<std::string>> list_port_groups(const kernel::DeviceName& device) override;
+  Result<std::string> read_fabric_attribute(std::string_view path) override;
+  // Counts at once, on the thread that changes something.
+  Result<void> watch(const kernel::DeviceName& device,
+                     const std::shared_ptr<kernel::ChangeCount>& changes) override;
+
+  // ---- Fabrics. Sets or adds an attribute of one, "iscsi/iqn.x:y/tpgt_1/enable".
+  void set_fabric_attribute(std::string_view path, std::string_view value);
+  // watch() fails: changes aren't told.
+  void refuse_watches(bool refuse);
+
   [[nodiscard]] Violations& violations() { return *violations_; }
 
  private:
@@ -121,6 +132,9 @@ class FakeKernel final : public kernel::KernelPort {
   std::deque<kernel::Event> events_;
   std::vector<std::shared_ptr<EventReply::State>> waiters_;  // the answered ones too
   bool losing_ = false;
+  AttributeMap fabrics_;
+  std::vector<std::weak_ptr<kernel::ChangeCount>> watching_;
+  bool refuse_watches_ = false;
   EventSink sink_;
   uint32_t next_device_id_ = 1;
 };

@@ -127,6 +127,18 @@ inline constexpr CommandDescription kPrimaryCommands[] = {
      .name = "REPORT LUNS",
      .usage = {0xA0, 0x00, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00}},
 
+    // SPC-5 "REPORT TARGET PORT GROUPS". Both headers: length only and extended.
+    //   PARAMETER DATA FORMAT other than those: 05/24/00
+    {.opcode = 0xA3,
+     .service_action = 0x0A,
+     .cdb_length = 12,
+     .needs = kHasPortGroups,
+     .transfer = Transfer::kDataIn,
+     .length = {6, 4},
+     .name = "REPORT TARGET PORT GROUPS",
+     .usage = {0xA3, 0xEA, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, kNaca},
+     .execute = report_target_port_groups},
+
     // SPC-5 "REPORT SUPPORTED OPERATION CODES". RCTD: with command timeouts descriptors, which name
     // no timeouts.
     //   REPORTING OPTIONS 1 for an operation code with service actions, 2 for one without, 4 to 7:
@@ -150,6 +162,23 @@ inline constexpr CommandDescription kPrimaryCommands[] = {
      .name = "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS",
      .usage = {0xA3, 0x0D, 0x80, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, kNaca},
      .execute = report_supported_task_management_functions},
+
+    // SPC-5 "SET TARGET PORT GROUPS". All of the list is checked before any state changes.
+    //   parameter list length 0: GOOD; a list that is longer than the data, or ends within its
+    //   header or a descriptor: 05/1A/00
+    //   a state that can't be asked for (LBA dependent, offline, reserved) or that the group
+    //   doesn't support; a group that isn't there, whose states change implicitly only, or that
+    //   was named before (an invalid combination of states): 05/26/00
+    //   a group that is in transition: 02/04/0A; a change that fails: 04/67/0A
+    {.opcode = 0xA4,
+     .service_action = 0x0A,
+     .cdb_length = 12,
+     .needs = kCanSetPortGroups,
+     .transfer = Transfer::kParameterList,
+     .length = {6, 4},
+     .name = "SET TARGET PORT GROUPS",
+     .usage = {0xA4, 0x0A, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xFF, 0xFF, 0x00, kNaca},
+     .execute = set_target_port_groups},
 };
 
 }  // namespace tcmud::scsi

@@ -73,9 +73,7 @@ class DispatcherBench {
       : medium(blocks * kBlock),
         slab_(*device::Slab::create(kSlots, 0)),
         scratch_(*device::ScratchPool::create()),
-        dispatcher_(view(blocks, props), *slab_, *scratch_, true) {
-    dispatcher_.set_identity_fresh_until(UINT64_MAX);
-  }
+        dispatcher_(view(blocks, props), *slab_, *scratch_, true) {}
 
   static tcmud_props plain_props() {
     tcmud_props props{};

@@ -27,6 +27,14 @@ TEST(AttributePath, NeverLeadsOutOfIt) {
   }
 }
 
+TEST(FabricPath, LeadsBelowTheTargetAndNeverOutOfIt) {
+  EXPECT_EQ(fabric_path(kPaths, "iscsi/iqn.x:y/tpgt_1/enable").value(),
+            "/s/kernel/config/target/iscsi/iqn.x:y/tpgt_1/enable");
+  for (const char* path : {"", "/x", "iscsi/../core", "iscsi//tpgt_1", ".."}) {
+    EXPECT_FALSE(fabric_path(kPaths, path)) << path;
+  }
+}
+
 TEST(AttributePath, ANameMayHoldDots) {
   EXPECT_TRUE(attribute_path(kPaths, kDevice, "alua/..group/members"));
 }

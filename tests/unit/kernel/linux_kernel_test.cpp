@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/linux_kernel.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "unit/kernel/temporary_directory.h"
@@ -21,6 +23,24 @@ TEST(LinuxKernel, ReadsAndWritesTheAttributesOfADevice) {
   ASSERT_TRUE(kernel.write_attribute(device, "action/block_dev", "1"));
   EXPECT_EQ(sysfs.read(directory + "action/block_dev"), "1");
   EXPECT_EQ(kernel.write_attribute(device, "../x", "1").error().code, EINVAL);
+}
+
+TEST(LinuxKernel, ListsPortGroupsAndReadsFabrics) {
+  const test::TemporaryDirectory sysfs;
+  const std::string target = "kernel/config/target/";
+  sysfs.write(target + "core/user_3/disk0/alua/default_tg_pt_gp/tg_pt_gp_id", "0\n");
+  sysfs.write(target + "core/user_3/disk0/alua/ao/tg_pt_gp_id", "1\n");
+  sysfs.write(target + "core/user_3/disk0/alua/file", "no group\n");
+  sysfs.write(target + "iscsi/iqn.x:y/tpgt_1/enable", "1\n");
+  LinuxKernel kernel({sysfs.path(), "/nowhere"});
+  auto groups = kernel.list_port_groups({3, "disk0", "file", "x"});
+  ASSERT_TRUE(groups);
+  std::sort(groups->begin(), groups->end());
+  EXPECT_EQ(*groups, (std::vector<std::string>{"ao", "default_tg_pt_gp"}));
+  EXPECT_EQ(kernel.list_port_groups({3, "other", "file", "x"}).error().code, ENOENT);
+  EXPECT_EQ(kernel.read_fabric_attribute("iscsi/iqn.x:y/tpgt_1/enable").value(), "1");
+  EXPECT_EQ(kernel.read_fabric_attribute("iscsi/iqn.x:y/tpgt_2/enable").error().code, ENOENT);
+  EXPECT_EQ(kernel.read_fabric_attribute("../x").error().code, EINVAL);
 }
 
 TEST(LinuxKernel, ScansAndOpensBelowItsPaths) {

@@ -196,7 +196,7 @@ TEST(Execute, DataInIsCutToTheAllocationLengthAndToTheDataBuffer) {
       ASSERT_EQ(short_buffer.data, prefix(expected));
     }
   }
-  EXPECT_EQ(commands, 12);
+  EXPECT_EQ(commands, 13);
 }
 
 TEST(Execute, EveryVpdPageIsCutToTheAllocationLength) {
@@ -224,7 +224,7 @@ TEST(Execute, CommandsWithoutDataInNeverAnswerWithData) {
 }
 
 TEST(Execute, CommandsWithAParameterListWantItAsParameters) {
-  const std::set<int> with_list = {0x04, 0x15, 0x42, 0x48, 0x55, 0x83};
+  const std::set<int> with_list = {0x04, 0x15, 0x42, 0x48, 0x55, 0x83, 0xA4};
   for (const CommandDescription& d : command_table()) {
     Bytes cdb(d.cdb_length, 0xFF);
     cdb[0] = d.opcode;
