@@ -367,6 +367,9 @@ lio_clear() {
   for folder in "$lio_target"/loopback/naa.*; do
     [[ ! -d $folder ]] || lio_bounded 60 lio_clear_loop_target "$folder"
   done
+  for folder in "$lio_target"/core/user_*/*/alua/*/; do
+    [[ ! -d $folder || $folder == */default_tg_pt_gp/ ]] || lio_bounded 30 rmdir "$folder" || true
+  done
   for folder in "$lio_target"/core/user_*/*/; do
     [[ ! -d $folder ]] || lio_bounded 30 rmdir "$folder"
   done
