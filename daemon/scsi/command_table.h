@@ -38,6 +38,9 @@ enum CommandFlag : uint8_t {
   kNeedsUnmap = 1 << 3,  // there only where the LUN can_unmap
   kAnsweredByTarget = 1 << 4,  // the target core answers it for every LUN; it never gets here
   kHasDpo = 1 << 5,            // as kHasDpoFua, but no FUA
+  // SBC-4 has a disk process it only with protection information of type 2, which no LUN here has.
+  // It does what it says all the same, but initiators are not told to expect it of a disk.
+  kBelongsToProtection = 1 << 6,
 };
 
 inline constexpr uint16_t kNoServiceAction = 0xFFFF;

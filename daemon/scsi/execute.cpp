@@ -14,8 +14,9 @@ constexpr uint8_t kAdditionalCdbLength = 32 - 8;
 
 // Why find_command() has nothing: the operation code is unknown, its service action is, or the CDB
 // ends before it. Whether an unknown service action is 20/00 or 24/00 the standards leave open.
-// Initiators take 20/00 for "not there", and 24/00 for a command that is there.
-Outcome not_found(std::span<const uint8_t> cdb) {
+// Initiators take 20/00 for "not there", and 24/00 for a command that is there. A way to SANITIZE
+// that isn't there is the latter: with 20/00 they would take all of them for missing.
+Outcome not_found(const Lun& lun, std::span<const uint8_t> cdb) {
   if (cdb.empty()) {
     return invalid_field(0);
   }
@@ -24,6 +25,9 @@ Outcome not_found(std::span<const uint8_t> cdb) {
   }
   if (cdb.size() < service_action_end(cdb[0])) {
     return invalid_field(cdb.size());
+  }
+  if (cdb[0] == kSanitizeOpcode && lun.has(kCanSanitize)) {
+    return invalid_field(1, 4);
   }
   return illegal_cdb(asc::kInvalidOperationCode, cdb[0] == kVariableLength ? 8 : 1);
 }
@@ -78,7 +82,7 @@ Outcome execute(const Lun& lun, const Command& command, std::span<uint8_t> respo
   const std::span<const uint8_t> cdb = command.cdb;
   const CommandDescription* description = find_command(cdb);
   if (description == nullptr) {
-    return not_found(cdb);
+    return not_found(lun, cdb);
   }
   if (description->execute == nullptr || !is_supported(lun, *description)) {
     return illegal_cdb(asc::kInvalidOperationCode, 0);

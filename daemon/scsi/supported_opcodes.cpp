@@ -13,6 +13,7 @@ enum ReportingOptions : uint8_t {
 
 constexpr uint8_t kNotSupported = 1;
 constexpr uint8_t kSupportedAsStandard = 3;
+constexpr uint8_t kSupportedAsVendor = 5;
 
 // SPC-5 "Command timeouts descriptor": zero, no timeout is named.
 void put_timeouts(DataIn& data) {
@@ -24,7 +25,7 @@ Outcome all_commands(const Context& c, bool timeouts) {
   DataIn data(c);
   data.put32(0);  // COMMAND DATA LENGTH
   for (const CommandDescription& d : command_table()) {
-    if (!is_supported(c.lun, d)) {
+    if (!is_supported(c.lun, d) || d.has(kBelongsToProtection)) {
       continue;
     }
     data.put8(d.opcode);
@@ -49,7 +50,9 @@ Outcome one_command(const Context& c, const CommandDescription* found, bool time
     data.put16(0);
     return data.reply();
   }
-  data.put8((timeouts ? 0x80 : 0x00) | kSupportedAsStandard);  // CTDP, SUPPORT
+  const uint8_t support =
+      found->has(kBelongsToProtection) ? kSupportedAsVendor : kSupportedAsStandard;
+  data.put8((timeouts ? 0x80 : 0x00) | support);  // CTDP, SUPPORT
   data.put16(found->cdb_length);
   CdbUsage usage = found->usage;
   if (!c.lun.can_fua && (found->has(kHasDpoFua) || found->has(kHasDpo))) {

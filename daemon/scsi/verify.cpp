@@ -107,7 +107,7 @@ Outcome compare_and_write(const Context& c) {
     return too_long(c);
   }
   if (extent.blocks == 0) {
-    return good();
+    return c.command.data_length == 0 ? good() : too_long(c);
   }
   if (c.command.data_length != 2 * extent.blocks * c.lun.block_size) {
     return data_buffer_too_short();

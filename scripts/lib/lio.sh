@@ -258,12 +258,15 @@ iscsi_export() {
   iscsi_name "$name"
 }
 
+# iscsi_add_portal NAME ADDRESS:PORT: another way to what iscsi_export made.
+iscsi_add_portal() { mkdir "$lio_target/iscsi/$(iscsi_name "$1")/tpgt_1/np/$2"; }
+
 # iscsi_unexport NAME: all sessions must be gone.
 iscsi_unexport() {
   local target
   target=$lio_target/iscsi/$(iscsi_name "$1")
   echo 0 >"$target/tpgt_1/enable" || return 1
-  rm "$target/tpgt_1/lun/lun_0/backstore" && rmdir "$target/tpgt_1/lun/lun_0" "$target/tpgt_1/np/127.0.0.1:3260" \
+  rm "$target/tpgt_1/lun/lun_0/backstore" && rmdir "$target/tpgt_1/lun/lun_0" "$target"/tpgt_1/np/* \
     "$target/tpgt_1" "$target"
 }
 

@@ -53,7 +53,7 @@ inline constexpr CommandDescription kMediumCommands[] = {
     {.opcode = kVariableLength,
      .service_action = 0x0009,
      .cdb_length = 32,
-     .flags = kHasDpoFua,
+     .flags = kHasDpoFua | kBelongsToProtection,
      .transfer = Transfer::kReadBlocks,
      .lba = kLba32,
      .length = kLength32,
@@ -102,7 +102,7 @@ inline constexpr CommandDescription kMediumCommands[] = {
     {.opcode = kVariableLength,
      .service_action = 0x000B,
      .cdb_length = 32,
-     .flags = kWritesMedium | kHasDpoFua,
+     .flags = kWritesMedium | kHasDpoFua | kBelongsToProtection,
      .transfer = Transfer::kWriteBlocks,
      .lba = kLba32,
      .length = kLength32,
@@ -173,7 +173,7 @@ inline constexpr CommandDescription kMediumCommands[] = {
     {.opcode = kVariableLength,
      .service_action = 0x000C,
      .cdb_length = 32,
-     .flags = kWritesMedium | kHasDpo,
+     .flags = kWritesMedium | kHasDpo | kBelongsToProtection,
      .needs = kCanVerify,
      .transfer = Transfer::kWriteBlocks,
      .lba = kLba32,
@@ -222,7 +222,7 @@ inline constexpr CommandDescription kMediumCommands[] = {
     {.opcode = kVariableLength,
      .service_action = 0x000A,
      .cdb_length = 32,
-     .flags = kHasDpo,
+     .flags = kHasDpo | kBelongsToProtection,
      .needs = kCanVerify,
      .transfer = Transfer::kVerifyBlocks,
      .lba = kLba32,
@@ -233,7 +233,9 @@ inline constexpr CommandDescription kMediumCommands[] = {
 
     // SBC-4 "COMPARE AND WRITE".
     //   WRPROTECT, DPO, FUA as WRITE
-    //   more blocks than MAXIMUM COMPARE AND WRITE LENGTH: 05/24/00; no blocks: GOOD
+    //   more blocks than MAXIMUM COMPARE AND WRITE LENGTH: 05/24/00
+    //   no blocks: GOOD, but 05/24/00 where there is data all the same: then it is 256 blocks that
+    //   the byte has no room for, and GOOD would say that they had been compared and written
     //   a data buffer that is not exactly twice the blocks: 05/0E/03
     {.opcode = 0x89,
      .cdb_length = 16,

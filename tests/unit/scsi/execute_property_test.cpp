@@ -91,7 +91,9 @@ RC_GTEST_PROP(ExecuteProperty, AnExtentIsOutOfRangeExactlyWhereItsEndIsBehindThe
   if (answer.block()) {
     const BlockRequest& block = answer.outcome.block;
     RC_ASSERT(Wide{block.offset} == Wide{lba} * lun.block_size);
-    if ((block.op == BlockOp::kFlush || block.op == BlockOp::kPrefetch) && blocks == 0) {
+    const bool none_is_the_rest = block.op == BlockOp::kFlush || block.op == BlockOp::kPrefetch ||
+                                  block.op == BlockOp::kWriteSame;
+    if (none_is_the_rest && blocks == 0) {
       RC_ASSERT(Wide{block.offset} + block.length == Wide{lun.blocks} * lun.block_size);
     } else {
       RC_ASSERT(Wide{block.length} == Wide{blocks} * lun.block_size);

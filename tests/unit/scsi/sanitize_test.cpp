@@ -29,6 +29,19 @@ Bytes list(uint8_t first, size_t pattern, size_t stored) {
   return list;
 }
 
+// iscsi-test-cu expects it so, and leaves the test out where 05/20/00 is the answer.
+TEST(Sanitize, AServiceActionThatIsNotThereIsAnInvalidFieldOfACommandThatIs) {
+  Lun cannot = test::everything();
+  cannot.features = 0;
+  for (uint8_t action = 0; action <= 0x1F; ++action) {
+    if (action == kOverwrite || action == kBlockErase || action == kExitFailureMode) {
+      continue;
+    }
+    test::expect_check(run(test::everything(), cdb(action, 0)), test::invalid_field(1, 4));
+    test::expect_check(run(cannot, cdb(action, 0)), test::illegal(asc::kInvalidOperationCode, 1));
+  }
+}
+
 TEST(SanitizeOverwrite, BecomesARequest) {
   const test::Answer answer = overwrite(list(0x83, 512, 512), 0xA0);
   ASSERT_EQ(answer.outcome.kind, Outcome::Kind::kSanitize);

@@ -204,6 +204,15 @@ TEST(CompareAndWrite, NoBlocksAreGood) {
   test::expect_good(run(test::everything(), compare_cdb(0, 0), 0));
 }
 
+// iscsi-test-cu sends 256 blocks with the number that fits into the byte, 0, and takes GOOD, which
+// tells of a comparison that never was, for the lie it is.
+TEST(CompareAndWrite, NoBlocksWithDataAreBlocksThatTheByteHasNoRoomFor) {
+  for (const uint64_t data_length : {1u, 1024u, 2 * 256 * 512u}) {
+    test::expect_check(run(test::everything(), compare_cdb(0, 0), data_length),
+                       test::invalid_field(13));
+  }
+}
+
 TEST(CompareAndWrite, RangeAndFlagsAreChecked) {
   Lun lun = test::everything();
   test::expect_check(run(lun, compare_cdb(lun.blocks, 1), 1024),
