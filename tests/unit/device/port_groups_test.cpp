@@ -449,10 +449,12 @@ TEST_P(PortGroupsOfALun, InitiatorsSetStates) {
 
 TEST_P(PortGroupsOfALun, AStateThatCannotBeSetIsToldAndWhatWasSetTooIsSeen) {
   set_up_groups();
+  ASSERT_TRUE(rtpg().good());  // read before it can't be read or written any more
   fake_->fail_attribute("alua/ano/alua_access_state", EIO);
   const Outcome outcome = stpg({{2, 1}, {2, 2}});
   EXPECT_TRUE(outcome.check(0x04, 0x67, 0x0A)) << outcome.describe();
   fake_->fail_attribute("alua/ano/alua_access_state", 0);
+  fake_->set_attribute("alua/ano/preferred", "0");
   const Outcome after = rtpg();
   EXPECT_EQ(after.data_in.at(4), 2);
   EXPECT_EQ(after.data_in.at(16), 0);
