@@ -65,7 +65,7 @@ between_two_luns() {
   local side
   for side in --on_src --on_dst; do
     dd if=/dev/urandom of="$first" bs=1M count=4 seek=2 oflag=direct status=none
-    output_has 'records out' sg_xcopy "$side" if="$first_sg" of="$second_sg" bs=512 skip=4096 seek=100 count=20000
+    output_has '[0-9] blocks, [0-9]+ command' sg_xcopy "$side" if="$first_sg" of="$second_sg" bs=512 skip=4096 seek=100 count=20000
     same "$first" 4096 "$second" 100 20000
     cmp -n $((100 * 512)) <(part "$second" 0 100) /dev/zero || fail "written before the destination"
     cmp -n 512 <(part "$second" 20100 1) /dev/zero || fail "written behind the destination"
@@ -75,7 +75,7 @@ between_two_luns() {
 
 within_one_lun() {
   set_up
-  output_has 'records out' sg_xcopy if="$first_sg" of="$first_sg" bs=512 skip=0 seek=70000 count=60000
+  output_has '[0-9] blocks, [0-9]+ command' sg_xcopy if="$first_sg" of="$first_sg" bs=512 skip=0 seek=70000 count=60000
   same "$first" 0 "$first" 70000 60000
   tear_down
 }
@@ -87,7 +87,7 @@ holes_stay_holes() {
   sync "$folder/second.img"
   local before
   before=$(stat -c %b "$folder/second.img")
-  output_has 'records out' sg_xcopy if="$first_sg" of="$second_sg" bs=512 skip=65536 seek=65536 count=65536
+  output_has '[0-9] blocks, [0-9]+ command' sg_xcopy if="$first_sg" of="$second_sg" bs=512 skip=65536 seek=65536 count=65536
   sync "$folder/second.img"
   cmp -n $((32 << 20)) <(part "$second" 65536 65536) /dev/zero || fail "the hole was not copied"
   [[ $(stat -c %b "$folder/second.img") -le $((before - (31 << 11))) ]] || fail "a hole was written as zeroes"
@@ -96,7 +96,7 @@ holes_stay_holes() {
 
 results_are_told() {
   set_up
-  output_has 'records out' sg_xcopy id_usage=hold list_id=9 if="$first_sg" of="$second_sg" bs=512 count=128
+  output_has '[0-9] blocks, [0-9]+ command' sg_xcopy id_usage=hold list_id=9 if="$first_sg" of="$second_sg" bs=512 count=128
   # A LUN of no other daemon's, by a designator that nobody has: 0A/0D/02.
   local list
   list=$(mktemp)
@@ -116,7 +116,7 @@ results_are_told() {
 
 tokens_between_two_luns() {
   set_up
-  output_has 'records out' ddpt --odx if="$first_sg" of="$second_sg" bs=512 skip=2048 seek=4096 count=30000
+  output_has 'records out' ddpt --odx if="$first_sg" of="$second_sg" bs=512 skip=2048,30000 seek=4096,30000
   same "$first" 2048 "$second" 4096 30000
   tear_down
 }
@@ -124,7 +124,7 @@ tokens_between_two_luns() {
 a_written_token_is_revoked() {
   set_up
   local token=$folder/token
-  ddptctl --poptok=0,128 --rtf="$token" "$first_sg" >"$folder/log" 2>&1 || fail "no token: $(cat "$folder/log")"
+  ddptctl --pt=0,128 --rtf="$token" "$first_sg" >"$folder/log" 2>&1 || fail "no token: $(cat "$folder/log")"
   [[ $(stat -c %s "$token") -ge 512 ]] || fail "a token of $(stat -c %s "$token") bytes"
   ddptctl --wut=0,128 --rtf="$token" "$second_sg" >"$folder/log" 2>&1 || fail "not taken: $(cat "$folder/log")"
   same "$first" 0 "$second" 0 128
@@ -140,7 +140,7 @@ a_written_token_is_revoked() {
 
 zeroes_by_token() {
   set_up
-  output_has 'records out' ddpt --odx if=/dev/zero of="$first_sg" bs=512 seek=1000 count=4096
+  output_has 'records out' ddpt if=/dev/null rtype=zero of="$first_sg" bs=512 seek=1000,4096
   cmp -n $((4096 * 512)) <(part "$first" 1000 4096) /dev/zero || fail "not zero"
   cmp -s -n 512 <(part "$first" 5096 1) /dev/zero && fail "zeroed one block too many"
   tear_down
