@@ -10,8 +10,7 @@ namespace {
 
 constexpr uint32_t kFeatures = scsi::kCanVerify | scsi::kCanOrWrite | scsi::kCanCompareAndWrite |
                                scsi::kCanWriteAtomic | scsi::kCanPrefetch |
-                               scsi::kCanTellLbaStatus | scsi::kCanSelectMode | scsi::kCanFormat |
-                               scsi::kCanSanitize;
+                               scsi::kCanTellLbaStatus | scsi::kCanSelectMode;
 constexpr uint32_t kMaxCompareAndWriteBlocks = 128;
 
 // A byte limit as a number of blocks in a 32-bit field; 0 = none.
