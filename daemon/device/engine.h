@@ -57,11 +57,6 @@ class Engine {
   Result<void> start() {
     loop_->start_taking();
     loop_->posts()->open([this] { runner_->wake(); });
-    post([](Dispatcher& dispatcher) {
-      dispatcher.refuse_modes(false);
-      dispatcher.refuse_internal(false);
-      dispatcher.refuse_copies(false);
-    });
     return runner_->start();
   }
 

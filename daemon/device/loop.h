@@ -87,6 +87,9 @@ class Loop final : plugin::CompletionSink {
   void start_taking() {
     stopping_.store(false, std::memory_order_seq_cst);
     broken_told_ = false;
+    dispatcher_.refuse_modes(false);
+    dispatcher_.refuse_internal(false);
+    dispatcher_.refuse_copies(false);
   }
   // After stop_taking: everything taken is answered and every message was read; from now on posts
   // are refused. The holder of the role.

@@ -104,6 +104,71 @@ unmap_and_write_same() {
   tear_down
 }
 
+# fills BYTE: the whole disk holds nothing else.
+fills() {
+  cmp <(dd if="$disk" bs=1M iflag=direct status=none) <(head -c "$bytes" /dev/zero | tr '\0' "\\$1") ||
+    fail "not every byte is $1 (octal)"
+}
+
+format_unit() {
+  set_up
+  dd if=/dev/urandom of="$disk" bs=1M count=64 oflag=direct status=none
+  output_has '' sg_format --format --quick --wait "$sg"
+  fills 000
+  # In the background: others learn that it goes on, and how far it is, until the disk is there again.
+  dd if=/dev/urandom of="$disk" bs=1M count=64 oflag=direct status=none
+  output_has '' sg_format --format --quick --early "$sg"
+  wait_until_ready
+  fills 000
+  tear_down
+}
+
+# The commands that find out whether the disk is ready again must not be refused.
+wait_until_ready() {
+  local i
+  for ((i = 0; i < 600; i++)); do
+    ! sg_turs "$sg" >/dev/null 2>&1 || return 0
+    output_has '' sg_requests "$sg"
+    output_has '' sg_inq "$sg"
+    sleep 0.1
+  done
+  fail "the disk does not become ready"
+}
+
+sanitize() {
+  set_up
+  head -c 3 /dev/zero | tr '\0' '\245' >"$LIO_STATE/pattern"
+  dd if=/dev/urandom of="$disk" bs=1M count=64 oflag=direct status=none
+  output_has '' sg_sanitize --overwrite --pattern="$LIO_STATE/pattern" --count=2 --invert --quick --wait "$sg"
+  fills 245
+  # 31 passes take long enough to be seen.
+  output_has '' sg_sanitize --overwrite --zero --ipl=4 --count=31 --quick --early "$sg"
+  ends_with 2 sg_turs "$sg"
+  output_has 'sanitize in progress' sg_requests "$sg"
+  output_has 'progress indication: [0-9.]+' sg_requests --progress "$sg"
+  ends_with 2 sg_raw -r 512 "$sg" 28 00 00 00 00 00 00 00 01 00
+  output_has '' sg_inq "$sg"
+  wait_until_ready
+  fills 000
+  dd if=/dev/urandom of="$disk" bs=1M count=64 oflag=direct status=none
+  output_has '' sg_sanitize --block --quick --wait "$sg"
+  fills 000
+  output_has '' sg_sanitize --fail --quick "$sg"
+  output_has 'Sanitize, overwrite' sg_opcodes "$sg"
+  output_has 'Format unit' sg_opcodes "$sg"
+  tear_down
+}
+
+# A LUN that goes while it is overwritten waits for no more than what is under way.
+removal_during_a_sanitize() {
+  local begin
+  set_up
+  output_has '' sg_sanitize --overwrite --zero --ipl=4 --count=31 --quick --early "$sg"
+  begin=$SECONDS
+  tear_down
+  [[ $((SECONDS - begin)) -lt 20 ]] || fail "the removal took $((SECONDS - begin)) seconds"
+}
+
 # write_block LBA FLAGS: WRITE(10) of one block; FLAGS is byte 1 of the CDB, in hex.
 write_block() {
   head -c 512 /dev/urandom >"$LIO_STATE/block"
@@ -142,5 +207,8 @@ run_case mode_pages
 run_case state
 run_case commands_we_do_not_have_are_illegal_requests
 run_case unmap_and_write_same
+run_case format_unit
+run_case sanitize
+run_case removal_during_a_sanitize
 run_case fua_and_synchronize_cache_reach_the_disk_below
 finish_cases

@@ -121,7 +121,7 @@ int32_t ram_open(const tcmud_open_args* args, void** handle, char* why, size_t w
 void ram_get_props(void* handle, tcmud_props* props) {
   const bool pool = control->model == RamControl::Model::kPool;
   props->model = pool ? TCMUD_MODEL_BLOCKING : TCMUD_MODEL_ASYNC;
-  props->threads = pool ? 4 : 0;
+  props->threads = pool ? control->threads : 0;
   const std::lock_guard lock(control->mutex);
   props->lun_size =
       control->separate ? static_cast<Disk*>(handle)->size : control->data.size();

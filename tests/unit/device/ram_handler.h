@@ -22,6 +22,7 @@ namespace tcmud::test {
 struct RamControl {
   enum class Model { kInline, kThreaded, kPool };
   Model model = Model::kInline;
+  uint32_t threads = 4;  // kPool
   tcmud_support fua = TCMUD_NATIVE, flush = TCMUD_NATIVE, unmap = TCMUD_NATIVE,
                 write_zeroes = TCMUD_NATIVE, write_same = TCMUD_NONE;
   uint32_t max_unmap_ranges = 4;

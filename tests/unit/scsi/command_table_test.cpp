@@ -173,10 +173,12 @@ TEST(CommandTable, WhatIsNotInTheTableIsAnInvalidOperationCode) {
             d.opcode == opcode && (!d.has_service_action() || d.service_action == service_action);
       }
       if (!in_table) {
-        test::expect_check(test::run(lun, cdb),
-                           test::illegal(asc::kInvalidOperationCode, !opcode_in_table ? 0
-                                                                     : opcode == 0x7F ? 8
-                                                                                      : 1));
+        // SANITIZE is there, with other service actions.
+        const auto sense = opcode == 0x48     ? test::invalid_field(1, 4)
+                           : !opcode_in_table ? test::illegal(asc::kInvalidOperationCode, 0)
+                           : opcode == 0x7F   ? test::illegal(asc::kInvalidOperationCode, 8)
+                                              : test::illegal(asc::kInvalidOperationCode, 1);
+        test::expect_check(test::run(lun, cdb), sense);
         EXPECT_FALSE(ignores_unit_attention(cdb));
         EXPECT_EQ(parameter_list_length(cdb, 4096), 0u);
       }

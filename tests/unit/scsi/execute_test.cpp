@@ -144,6 +144,28 @@ TEST(Execute, AfterAFailedSanitizeTheMediumIsOutOfReach) {
   }
 }
 
+TEST(Execute, AfterAFailedFormatTheBlocksAreOutOfReachAndNothingElse) {
+  Lun lun = test::everything();
+  lun.format_corrupt = true;
+  const Sense corrupt = {.key = SenseKey::kMediumError, .code = asc::kMediumFormatCorrupted};
+  for (const CommandDescription& d : command_table()) {
+    if (d.has(kAnsweredByTarget)) {
+      continue;
+    }
+    SCOPED_TRACE(d.name);
+    const test::Answer answer = run(lun, test::blank_cdb(d));
+    const bool brings_in_order = d.opcode == 0x04 || d.opcode == 0x48;
+    const bool has_extent = d.lba.width != 0;
+    if (!brings_in_order && (d.opcode == 0x00 || is_writing(d) || has_extent)) {
+      test::expect_check(answer, corrupt);
+    } else {
+      EXPECT_NE(answer.outcome.sense.key, SenseKey::kMediumError);
+    }
+  }
+  EXPECT_EQ(medium_refusal(lun, false), corrupt);
+  EXPECT_EQ(medium_refusal(lun, true), corrupt);
+}
+
 TEST(Execute, OnlyInquiryReportLunsAndRequestSenseIgnoreAUnitAttention) {
   for (const CommandDescription& d : command_table()) {
     EXPECT_EQ(ignores_unit_attention(test::blank_cdb(d)),

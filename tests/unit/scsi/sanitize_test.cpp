@@ -129,6 +129,24 @@ TEST(Sanitize, AFailedOneCanBeRepeated) {
   EXPECT_EQ(run(lun, cdb(kBlockErase, 0), 0).outcome.kind, Outcome::Kind::kSanitize);
 }
 
+// SBC-4 4.11: out of the restricted mode leads only one that is restricted itself.
+TEST(Sanitize, AfterARestrictedOneThatFailedAnUnrestrictedOneIsRefused) {
+  Lun lun = test::everything();
+  const Bytes bytes = list(0x01, 4, 4);
+  for (const auto failure : {SanitizeFailure::kRestricted, SanitizeFailure::kUnrestricted}) {
+    lun.sanitize_failure = failure;
+    for (const test::Answer& answer :
+         {run(lun, cdb(kBlockErase | 0x20, 0), 0),
+          run(lun, cdb(kOverwrite | 0x20, bytes.size()), bytes.size(), bytes)}) {
+      if (failure == SanitizeFailure::kRestricted) {
+        test::expect_check(answer, test::invalid_field(1, 5));
+      } else {
+        EXPECT_EQ(answer.outcome.kind, Outcome::Kind::kSanitize);
+      }
+    }
+  }
+}
+
 TEST(Sanitize, AParameterListWhereThereIsNoneIsRefused) {
   for (const uint8_t action : {kBlockErase, kExitFailureMode}) {
     test::expect_check(run(test::everything(), cdb(action, 8), 8, Bytes(8, 0)),
