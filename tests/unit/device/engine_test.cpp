@@ -54,11 +54,12 @@ class Lun final : public device::LoopOwner {
   Engine& engine() { return *engine_; }
   FakeDevice& fake() { return *fake_; }
 
-  void identity_wanted() override {}
+  void configfs_wanted() override {}
   void ring_broken(const char* reason) override { ADD_FAILURE() << reason; }
   void device_gone() override {}
   void handler_misbehaved(int32_t status) override { ADD_FAILURE() << status; }
   void mode_wanted(const scsi::ModeChange&, uint64_t) override {}
+  void group_states_wanted(std::vector<scsi::StateRequest>, uint64_t) override {}
 
  private:
   std::shared_ptr<FakeDevice> fake_;
