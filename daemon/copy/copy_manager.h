@@ -17,8 +17,10 @@ namespace tcmud::copy {
 // how many copies may be at work. One per daemon. Any thread.
 class CopyManager {
  public:
-  // LUNs come here when they are opened; those that are gone are forgotten by themselves.
+  // LUNs come here when they are opened and go when they are closed: results of copies may keep
+  // them beyond that.
   void add(std::weak_ptr<Lun> lun);
+  void remove(const std::shared_ptr<Lun>& lun);
 
   // The open LUN that VPD page 83h tells this NAA designator of. nullptr: none, or more than one.
   [[nodiscard]] std::shared_ptr<Lun> find(std::span<const uint8_t> naa) const;

@@ -270,7 +270,10 @@ void Device::Impl::close_all() {
   backend.reset();  // before the engine's memory: until close returns, the handler may be about to
                     // complete something
   engine.reset();
-  copy_lun.reset();
+  if (copy_lun != nullptr) {
+    settings.copies->remove(copy_lun);
+    copy_lun.reset();
+  }
   ring.reset();
   port = kernel::UioPort{};
 }

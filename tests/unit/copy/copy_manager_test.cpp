@@ -42,6 +42,17 @@ TEST(CopyManager, LunsThatCannotBeToldApartAreNotFound) {
   EXPECT_EQ(manager.find(*scsi::naa_of("aa")), a);
 }
 
+TEST(CopyManager, ALunThatWasClosedIsNotFoundThoughSomebodyStillHasIt) {
+  CopyManager manager;
+  auto closed = std::make_shared<FakeLun>(512, 8, "aa");
+  manager.add(closed);
+  manager.remove(closed);
+  EXPECT_EQ(manager.find(*scsi::naa_of("aa")), nullptr);
+  auto again = std::make_shared<FakeLun>(512, 8, "aa");
+  manager.add(again);
+  EXPECT_EQ(manager.find(*scsi::naa_of("aa")), again);
+}
+
 TEST(CopyManager, HasAsManyPlacesAsInitiatorsAreTold) {
   CopyManager manager;
   std::vector<Place> places;

@@ -376,6 +376,26 @@ TEST_P(DeviceCopyTest, ACopyEndsWhenTheOtherLunIsRemoved) {
   EXPECT_TRUE(outcome.check(0x0A, 0x0D, 0x02)) << outcome.describe();
 }
 
+// The results of A's copy know the LUN that B was before.
+TEST_P(DeviceCopyTest, ALunThatWasOpenedAgainIsFoundAgain) {
+  const Bytes data = pattern(1, 4096);
+  ASSERT_TRUE(a_.client->write(0, data).good());
+  const auto list = xcopy_list(7, 0, {cscd(a_.naa, 512), cscd(b_.naa, 512)}, {{0, 1, 8, 0, 0}});
+  ASSERT_TRUE(copy(a_, list).good());
+  auto reply = kernel_.remove_device(b_.fake);
+  auto event = kernel_.next_event();
+  ASSERT_TRUE(event);
+  b_.device->remove(std::move(event->reply));
+  ASSERT_EQ(reply.wait(), 0);
+  EXPECT_TRUE(copy(a_, xcopy_list(0, kNone, {cscd(b_.naa, 512)}, {{0xFFFF, 0, 8, 0, 8}}))
+                  .check(0x0A, 0x0D, 0x02));
+  b_ = bring_up("bbbb");
+  const Outcome outcome =
+      copy(a_, xcopy_list(0, kNone, {cscd(b_.naa, 512)}, {{0xFFFF, 0, 8, 0, 8}}));
+  ASSERT_TRUE(outcome.good()) << outcome.describe();
+  EXPECT_EQ(b_.client->read(8, 8).data_in, data);
+}
+
 TEST_P(DeviceCopyTest, AnAbortedCopyIsAnsweredWhenNothingOfItIsUnderWay) {
   control_.verdict_of = [this](uint64_t disk, const tcmud_request& request) {
     if (disk == 1 && request.op == TCMUD_OP_WRITE) {
