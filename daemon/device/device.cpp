@@ -257,6 +257,8 @@ void Device::Impl::join_copies() {
   if (settings.copies == nullptr) {
     return;
   }
+  // An initiator may name the LUN to another one before anybody asks this one who it is.
+  attributes.serial = read_serial(kernel, name);
   copy_lun = std::make_shared<CopyLun>(engine->posts(), view().lun);
   engine->prepare([this](Dispatcher& dispatcher) {
     dispatcher.set_copies(std::make_unique<copy::LunCopies>(settings.copies, copy_lun),

@@ -19,11 +19,11 @@ namespace {
 
 constexpr uint8_t kRequestSense = 0x03, kInquiry = 0x12;
 constexpr uint8_t kMaintenanceIn = 0xA3, kMaintenanceOut = 0xA4;  // of target port groups
-constexpr uint8_t kThirdPartyCopyOut = 0x83;  // goes by designators and the command time-out
+constexpr uint8_t kExtendedCopy = 0x83;                           // goes by the command time-out
 
-bool tells_of_configfs(uint8_t opcode) {
-  return opcode == kInquiry || opcode == kMaintenanceIn || opcode == kMaintenanceOut ||
-         opcode == kThirdPartyCopyOut;
+bool tells_of_configfs(std::span<const uint8_t> cdb) {
+  return cdb[0] == kInquiry || cdb[0] == kMaintenanceIn || cdb[0] == kMaintenanceOut ||
+         (cdb[0] == kExtendedCopy && cdb.size() > 1 && (cdb[1] & 0x1F) == 0);
 }
 
 constexpr scsi::Sense kCapacityChanged{.key = scsi::SenseKey::kUnitAttention,
@@ -38,7 +38,7 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
     tell_attention();
     return Next::kAnswered;
   }
-  if (tells_of_configfs(cdb[0]) && view_.changes != nullptr && !refuse_modes_) [[unlikely]] {
+  if (tells_of_configfs(cdb) && view_.changes != nullptr && !refuse_modes_) [[unlikely]] {
     slot.awaited_changes = view_.changes->load(std::memory_order_acquire);
     if (view_.known_changes != slot.awaited_changes || view_.expired()) {
       return Next::kConfigfs;

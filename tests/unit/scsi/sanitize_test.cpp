@@ -167,10 +167,5 @@ TEST(Sanitize, ReservedBitsAndBytesAreRefused) {
   }
 }
 
-TEST(Sanitize, CryptographicEraseIsNotThere) {
-  test::expect_check(run(test::everything(), cdb(0x03, 0), 0),
-                     test::illegal(asc::kInvalidOperationCode, 1));
-}
-
 }  // namespace
 }  // namespace tcmud::scsi
