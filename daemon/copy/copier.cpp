@@ -68,8 +68,7 @@ bool Copier::run(Ended ended) {
   std::unique_lock lock(mutex_);
   if (std::any_of(moves_.begin(), moves_.end(),
                   [](const Move& move) { return move.source != nullptr && move.length > 0; })) {
-    memory_.reset(
-        static_cast<std::byte*>(std::aligned_alloc(kAlignment, kPieces * kPieceBytes)));
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, kPieces * kPieceBytes)));
     if (memory_ == nullptr) {
       place_.release();
       return false;
@@ -111,9 +110,9 @@ void Copier::request_ended(Request& request) {
   Copier& copier = *static_cast<Copier*>(request.owner);
   std::unique_lock lock(copier.mutex_);
   const std::shared_ptr<Copier> alive = copier.self_;
-  copier.piece_ended(*std::find_if(
-      copier.pieces_.begin(), copier.pieces_.end(),
-      [&request](const Piece& candidate) { return &candidate.request == &request; }));
+  copier.piece_ended(
+      *std::find_if(copier.pieces_.begin(), copier.pieces_.end(),
+                    [&request](const Piece& candidate) { return &candidate.request == &request; }));
   copier.advance();
   copier.tell(lock);
 }

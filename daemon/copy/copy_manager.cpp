@@ -16,7 +16,8 @@ void CopyManager::add(std::weak_ptr<Lun> lun) {
 
 void CopyManager::remove(const std::shared_ptr<Lun>& lun) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(luns_, [&lun](const auto& known) { return known.expired() || known.lock() == lun; });
+  std::erase_if(luns_,
+                [&lun](const auto& known) { return known.expired() || known.lock() == lun; });
 }
 
 std::shared_ptr<Lun> CopyManager::find(std::span<const uint8_t> naa) const {

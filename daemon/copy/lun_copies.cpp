@@ -95,8 +95,7 @@ std::vector<Move> pair_up(const scsi::TokenRanges& from, uint64_t offset,
   }
   uint64_t written = 0;
   for (size_t j = 0; i < from.count && j < to.count;) {
-    const uint64_t length =
-        std::min(from.range[i].length - offset, to.range[j].length - written);
+    const uint64_t length = std::min(from.range[i].length - offset, to.range[j].length - written);
     moves.push_back({.source = source,
                      .source_offset = from.range[i].offset + offset,
                      .destination = destination,
@@ -134,7 +133,8 @@ std::optional<Answer> LunCopies::make_room(bool token_command, uint32_t list_ide
     }
     std::erase_if(records_, [record](const Record& other) { return &other == record; });
   }
-  std::erase_if(records_, [](const Record& record) { return !record.keep && !record.is_running(); });
+  std::erase_if(records_,
+                [](const Record& record) { return !record.keep && !record.is_running(); });
   if (records_.size() >= kMaxRecords) {
     const auto over = std::find_if(records_.begin(), records_.end(),
                                    [](const Record& record) { return !record.is_running(); });
@@ -212,8 +212,7 @@ LunCopies::Begun LunCopies::extended_copy(std::span<const uint8_t> list, Done do
         copy.segment[i].destination_counts ? *moves[i].destination : *moves[i].source;
     block_sizes.push_back(counts.told()->block_size);
   }
-  auto copier =
-      std::make_shared<Copier>(std::move(moves), nullptr, deadline(), std::move(place));
+  auto copier = std::make_shared<Copier>(std::move(moves), nullptr, deadline(), std::move(place));
   if (!copier->run([done = std::move(done), lengths, block_sizes](const CopyResult& result) {
         done(extended_copy_answer(result, lengths, block_sizes));
       })) {
@@ -242,9 +241,8 @@ LunCopies::Begun LunCopies::write_using_token(const scsi::Lun& lun, uint32_t lis
   std::vector<Move> moves;
   if (write.zeroes) {
     for (const scsi::Range& range : std::span(write.ranges.range).first(write.ranges.count)) {
-      moves.push_back({.destination = self,
-                       .destination_offset = range.offset,
-                       .length = range.length});
+      moves.push_back(
+          {.destination = self, .destination_offset = range.offset, .length = range.length});
     }
   } else {
     token = manager_->tokens().find(write.token);
@@ -278,12 +276,12 @@ LunCopies::Begun LunCopies::write_using_token(const scsi::Lun& lun, uint32_t lis
   if (!place) {
     return {.answer = Answer{.status = Status::kTaskSetFull}};
   }
-  auto copier = std::make_shared<Copier>(std::move(moves), token,
-                                         write.immediate ? 0 : deadline(), std::move(place));
+  auto copier = std::make_shared<Copier>(std::move(moves), token, write.immediate ? 0 : deadline(),
+                                         std::move(place));
   const bool immediate = write.immediate;
-  const bool started = copier->run(
-      [done = std::move(done), immediate,
-       doomed = write.delete_token ? token : nullptr](const CopyResult& result) {
+  const bool started =
+      copier->run([done = std::move(done), immediate,
+                   doomed = write.delete_token ? token : nullptr](const CopyResult& result) {
         if (doomed != nullptr && result.end == End::kGood) {
           doomed->end(Token::State::kDeleted);
         }
@@ -310,10 +308,9 @@ Answer LunCopies::populate_token(uint32_t list_identifier, const scsi::PopulateT
   }
   look_after_tokens();
   const std::shared_ptr<Token> token =
-      guarded_.size() >= kMaxGuarded
-          ? nullptr
-          : manager_->tokens().create(self_.lock(), populate.ranges, populate.timeout,
-                                      monotonic_ns());
+      guarded_.size() >= kMaxGuarded ? nullptr
+                                     : manager_->tokens().create(self_.lock(), populate.ranges,
+                                                                 populate.timeout, monotonic_ns());
   if (token == nullptr) {
     return refuse(SenseKey::kIllegalRequest, asc::kInsufficientResourcesToCreateRodToken);
   }
@@ -349,11 +346,11 @@ Answer LunCopies::receive_copy_results(const scsi::CopyRequest& request,
   const State state = result.end == End::kRunning ? State::kInProgress
                       : result.end == End::kGood  ? State::kDone
                                                   : State::kFailed;
-  return {.length = scsi::copy_status_data({.state = state,
-                                            .segments_processed =
-                                                static_cast<uint16_t>(result.moves),
-                                            .bytes = result.bytes},
-                                           out)};
+  return {.length =
+              scsi::copy_status_data({.state = state,
+                                      .segments_processed = static_cast<uint16_t>(result.moves),
+                                      .bytes = result.bytes},
+                                     out)};
 }
 
 Answer LunCopies::receive_rod_token_information(const scsi::Lun& lun,

@@ -55,7 +55,8 @@ class LunCopies {
   [[nodiscard]] Begun write_using_token(const scsi::Lun& lun, uint32_t list_identifier,
                                         std::span<const uint8_t> list, Done done);
   // No write that began before may be under way in the ranges.
-  [[nodiscard]] Answer populate_token(uint32_t list_identifier, const scsi::PopulateToken& populate);
+  [[nodiscard]] Answer populate_token(uint32_t list_identifier,
+                                      const scsi::PopulateToken& populate);
   [[nodiscard]] Answer receive_copy_results(const scsi::CopyRequest& request,
                                             std::span<uint8_t> response);
   [[nodiscard]] Answer receive_rod_token_information(const scsi::Lun& lun,
@@ -82,7 +83,7 @@ class LunCopies {
     bool immediate = false;
     std::shared_ptr<Copier> copier{};  // nullptr: POPULATE TOKEN
     std::shared_ptr<Token> token{};    // of POPULATE TOKEN
-    uint64_t wanted = 0;             // bytes; WRITE USING TOKEN
+    uint64_t wanted = 0;               // bytes; WRITE USING TOKEN
     // EXTENDED COPY: bytes of each segment, and of a block as the segment counts them.
     std::vector<uint64_t> segment_lengths{};
     std::vector<uint32_t> block_sizes{};

@@ -17,10 +17,11 @@
 //   the CDB ends before its last byte: 05/24/00
 //   NACA set (SAM-6 "CONTROL byte"; standard INQUIRY data says NORMACA 0): 05/24/00
 //   ADDITIONAL CDB LENGTH of a variable length CDB not that of the command: 05/24/00
-//   a FORMAT UNIT or SANITIZE is under way (SBC-4 "FORMAT UNIT", "Sanitize operations"): 02/04/04
-//   or 02/04/1B with its progress, but for INQUIRY, REPORT LUNS and REQUEST SENSE a SANITIZE has
-//   failed: 03/31/03, but for those and SANITIZE a command that writes, on a read-only LUN (SBC-4
-//   "Write protection"): 07/27/00; where it is software write protected: 07/27/02
+//   a FORMAT UNIT or SANITIZE is under way (SBC-4 "FORMAT UNIT", "Sanitize operations"), but for
+//   INQUIRY, REPORT LUNS and REQUEST SENSE: 02/04/04 or 02/04/1B with its progress
+//   a SANITIZE has failed, but for those and SANITIZE: 03/31/03
+//   a command that writes, on a read-only LUN (SBC-4 "Write protection"): 07/27/00; where it is
+//   software write protected: 07/27/02
 // Rules of every extent: a block beyond the last one is 05/21/00. Reserved and obsolete bits are
 // not looked at, unless an entry says so.
 namespace tcmud::scsi {

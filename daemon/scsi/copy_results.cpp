@@ -40,8 +40,8 @@ Outcome receive_copy_operating_parameters(const Context& c) {
   data.put16(kMaxCopies);  // TOTAL CONCURRENT COPIES
   data.put8(kMaxCopies);   // MAXIMUM CONCURRENT COPIES
   data.put8(9);            // DATA SEGMENT GRANULARITY: 2^9 bytes
-  data.put8(0);   // INLINE DATA GRANULARITY
-  data.put8(0);   // HELD DATA GRANULARITY
+  data.put8(0);            // INLINE DATA GRANULARITY
+  data.put8(0);            // HELD DATA GRANULARITY
   data.zeroes(3);
   data.put8(2);     // IMPLEMENTED DESCRIPTOR LIST LENGTH
   data.put8(0x02);  // block device to block device

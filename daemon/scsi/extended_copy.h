@@ -18,7 +18,8 @@ inline constexpr size_t kMaxCopySegments = 64;
 inline constexpr size_t kCscdLength = 32, kSegmentLength = 28, kCopyHeaderLength = 16;
 inline constexpr size_t kMaxCopyDescriptors =  // bytes, of both lists together
     kMaxCopyCscds * kCscdLength + kMaxCopySegments * kSegmentLength;
-inline constexpr size_t kMaxCopies = 16;  // at once, of EXTENDED COPY and WRITE USING TOKEN together
+inline constexpr size_t kMaxCopies =
+    16;  // at once, of EXTENDED COPY and WRITE USING TOKEN together
 inline constexpr uint32_t kMaxCopySegmentBytes = 0xFFFFu * 4096;
 static_assert(kCopyHeaderLength + kMaxCopyDescriptors <= kMaxParameterList);
 
@@ -59,8 +60,9 @@ struct ExtendedCopy {
 //   LIST ID USAGE 1 (reserved), or 3 with a list identifier other than 0: 05/26/00
 //   a CSCD other than E4h: 05/26/07; one that isn't a direct access block device: 0A/0D/03; one
 //   whose designator isn't NAA, binary, of a logical unit, of 8 or 16 bytes: 05/26/00. LU ID TYPE
-//   and RELATIVE INITIATOR PORT IDENTIFIER are not looked at a segment other than 02h: 05/26/09; of
-//   another length: 05/26/00; with an index of no CSCD: 0A/08/04
+//   and RELATIVE INITIATOR PORT IDENTIFIER are not looked at
+//   a segment other than 02h: 05/26/09; of another length: 05/26/00; with an index of no CSCD:
+//   0A/08/04
 [[nodiscard]] Outcome decode_extended_copy(std::span<const uint8_t> list, ExtendedCopy& copy);
 
 // What one segment comes to, in bytes.

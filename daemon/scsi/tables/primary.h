@@ -78,8 +78,7 @@ inline constexpr CommandDescription kPrimaryCommands[] = {
      .execute = start_stop_unit},
 
     // SBC-4 "PREVENT ALLOW MEDIUM REMOVAL". The medium is not removable (RMB 0), so that its
-    // removal
-    // is prevented at all times, and allowing it allows nothing: GOOD
+    // removal is prevented at all times, and allowing it allows nothing: GOOD
     //   PREVENT 2 and 3 (obsolete, of medium changers): 05/24/00
     {.opcode = 0x1E,
      .cdb_length = 6,

@@ -135,9 +135,8 @@ inline constexpr CommandDescription kProvisioningCommands[] = {
      .name = "SANITIZE (BLOCK ERASE)",
      .usage = {0x48, 0xE2, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, kNaca},
      .execute = sanitize_block_erase},
-    // "EXIT FAILURE MODE service action": a parameter list: 05/24/00; no operation has failed:
-    // GOOD;
-    // the one that failed had AUSE 0: 05/24/00
+    // "EXIT FAILURE MODE service action": a parameter list: 05/24/00; no operation has
+    // failed: GOOD; the one that failed had AUSE 0: 05/24/00
     {.opcode = 0x48,
      .service_action = 0x1F,
      .cdb_length = 10,

@@ -36,11 +36,11 @@ std::vector<Segment> segments() {
                                      rc::gen::inRange<uint64_t>(1, 8));
     segment.from = *rc::gen::inRange<uint64_t>(0, kUnits - segment.length + 1);
     // Near the source often, so that they overlap in one LUN.
-    segment.to = *rc::gen::oneOf(
-        rc::gen::inRange<uint64_t>(0, kUnits - segment.length + 1),
-        rc::gen::map(rc::gen::inRange<uint64_t>(0, 100), [&](uint64_t near) {
-          return std::min(kUnits - segment.length, segment.from + near);
-        }));
+    segment.to =
+        *rc::gen::oneOf(rc::gen::inRange<uint64_t>(0, kUnits - segment.length + 1),
+                        rc::gen::map(rc::gen::inRange<uint64_t>(0, 100), [&](uint64_t near) {
+                          return std::min(kUnits - segment.length, segment.from + near);
+                        }));
     made.push_back(segment);
   }
   return made;
@@ -64,14 +64,14 @@ struct World {
   std::vector<Move> moves(const std::vector<Segment>& segments) const {
     std::vector<Move> moves;
     for (const Segment& s : segments) {
-      moves.push_back({luns[s.source], s.from * kUnit, luns[s.destination], s.to * kUnit,
-                       s.length * kUnit});
+      moves.push_back(
+          {luns[s.source], s.from * kUnit, luns[s.destination], s.to * kUnit, s.length * kUnit});
     }
     return moves;
   }
   void apply(const Segment& s) {
-    std::memmove(model[s.destination].data() + s.to * kUnit, model[s.source].data() + s.from * kUnit,
-                 s.length * kUnit);
+    std::memmove(model[s.destination].data() + s.to * kUnit,
+                 model[s.source].data() + s.from * kUnit, s.length * kUnit);
   }
   std::vector<std::shared_ptr<FakeLun>> luns;
   std::vector<FakeLun::Bytes> model;
@@ -80,8 +80,7 @@ struct World {
 CopyResult run(World& world, const std::vector<Segment>& wanted) {
   auto places = std::make_shared<std::atomic<size_t>>(0);
   std::optional<CopyResult> ended;
-  auto copier =
-      std::make_shared<Copier>(world.moves(wanted), nullptr, 0, Place::take(places, 1));
+  auto copier = std::make_shared<Copier>(world.moves(wanted), nullptr, 0, Place::take(places, 1));
   RC_ASSERT(copier->run([&ended](const CopyResult& result) {
     RC_ASSERT(!ended);
     ended = result;

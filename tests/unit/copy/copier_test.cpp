@@ -48,8 +48,7 @@ TEST_F(CopierTest, NeverHasMoreUnderWayThanItHasMemoryFor) {
   }
   EXPECT_EQ(ended_->end, End::kGood);
   EXPECT_EQ(ended_->bytes, 12 * kPiece);
-  EXPECT_TRUE(std::equal(a_->medium.begin(), a_->medium.begin() + 12 * kPiece,
-                         b_->medium.begin()));
+  EXPECT_TRUE(std::equal(a_->medium.begin(), a_->medium.begin() + 12 * kPiece, b_->medium.begin()));
 }
 
 TEST_F(CopierTest, ReadsAheadWhileItWrites) {
@@ -68,8 +67,8 @@ TEST_F(CopierTest, ALaterMoveSeesWhatAnEarlierOneWrote) {
   start({{a_, 0, b_, 0, kPiece}, {b_, 0, b_, kPiece, kPiece}});
   finish();
   ASSERT_EQ(ended_->end, End::kGood);
-  EXPECT_TRUE(std::equal(a_->medium.begin(), a_->medium.begin() + kPiece,
-                         b_->medium.begin() + kPiece));
+  EXPECT_TRUE(
+      std::equal(a_->medium.begin(), a_->medium.begin() + kPiece, b_->medium.begin() + kPiece));
 }
 
 TEST_F(CopierTest, CountsWhatWasWrittenWithoutAGap) {

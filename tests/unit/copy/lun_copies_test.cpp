@@ -125,9 +125,9 @@ TEST_F(LunCopiesTest, CopiesBetweenLunsOfDifferentBlocksAndWithinOne) {
 TEST_F(LunCopiesTest, AnUnknownLunIsNotReachable) {
   const auto list = xcopy_list(0, kNone, {cscd(a_.naa, 512), cscd(*scsi::naa_of("cc"), 512)},
                                {{0, 0, 8, 0, 64}, {0, 1, 8, 0, 0}});
-  expect_sense(copy(a_, list), {.key = SenseKey::kCopyAborted,
-                                .code = asc::kCopyTargetDeviceNotReachable,
-                                .segment = 1});
+  expect_sense(
+      copy(a_, list),
+      {.key = SenseKey::kCopyAborted, .code = asc::kCopyTargetDeviceNotReachable, .segment = 1});
   EXPECT_EQ(a_.lun->performed, 0U);
 }
 
@@ -182,9 +182,7 @@ TEST_F(LunCopiesTest, CopyStatusGoldenBytes) {
 }
 
 TEST_F(LunCopiesTest, FailureDetailsGoldenBytes) {
-  a_.lun->verdict = [](const Request& request) {
-    return request.block.op == scsi::BlockOp::kRead;
-  };
+  a_.lun->verdict = [](const Request& request) { return request.block.op == scsi::BlockOp::kRead; };
   const auto list = xcopy_list(9, kHold, {cscd(a_.naa, 512)}, {{0, 0, 8, 0, 64}});
   EXPECT_EQ(copy(a_, list).status, Status::kCheckCondition);
   Bytes data;
@@ -265,10 +263,8 @@ TEST_F(LunCopiesTest, ACopyToALunThatIsGoneIsToldSo) {
 TEST_F(LunCopiesTest, ACopyThatTakesTooLongEndsBeforeItsInitiatorGivesUp) {
   a_.copies.set_patience(1);
   const auto list = xcopy_list(0, kNone, {}, {{kThis, kThis, 8, 0, 64}});
-  expect_sense(copy(a_, list), {.key = SenseKey::kCopyAborted,
-                                .code = asc::kNone,
-                                .information = 8,
-                                .segment = 0});
+  expect_sense(copy(a_, list),
+               {.key = SenseKey::kCopyAborted, .code = asc::kNone, .information = 8, .segment = 0});
 }
 
 // ---- Tokens ---------------------------------------------------------------------------------
@@ -298,9 +294,9 @@ TEST_F(LunCopiesTest, RodTokenInformationOfPopulateTokenGoldenBytes) {
   ASSERT_EQ(populate(a_, 5, {{8, 16}, {64, 4}}).status, Status::kGood);
   const Bytes data = information(a_, 5);
   const Bytes head(data.begin(), data.begin() + 38);
-  EXPECT_EQ(head, (Bytes{0, 0, 2, 0x22, 0x10, 0x01, 0, 0, 0xFF, 0xFF, 0xFF, 0xFE, 0,
-                         0, 0, 0xF1, 0,    0,    0, 0, 0,    0,    0,    20,   0, 0,
-                         0, 0, 0, 0,    0,    0,    0, 0, 2,    2,    0,    0}));
+  EXPECT_EQ(head, (Bytes{0, 0, 2,    0x22, 0x10, 0x01, 0, 0, 0xFF, 0xFF, 0xFF, 0xFE, 0,
+                         0, 0, 0xF1, 0,    0,    0,    0, 0, 0,    0,    20,   0,    0,
+                         0, 0, 0,    0,    0,    0,    0, 0, 2,    2,    0,    0}));
   EXPECT_EQ(information(a_, 5, 16), Bytes(data.begin(), data.begin() + 16));
   const Answer unknown = [&] {
     Bytes response(scsi::kMaxResponse);
@@ -326,8 +322,8 @@ TEST_F(LunCopiesTest, RodTokenInformationOfWriteUsingTokenTellsStateAndCount) {
   EXPECT_EQ(load_be64(&information(b_, 6)[16]), 128U);
   EXPECT_FALSE(ended_) << "answered a second time";
 
-  auto foreground = b_.copies.write_using_token(
-      b_.lun->lun, 8, test::write_list(token(a_, 5), {{0, 128}}), keep());
+  auto foreground = b_.copies.write_using_token(b_.lun->lun, 8,
+                                                test::write_list(token(a_, 5), {{0, 128}}), keep());
   EXPECT_EQ(information(b_, 8)[5], 0x11);
   finish();
   EXPECT_TRUE(ended_);

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "fake_lun.h"
 #include "base/bytes.h"
+#include "fake_lun.h"
 
 namespace tcmud::copy {
 namespace {

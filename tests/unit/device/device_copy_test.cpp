@@ -213,8 +213,8 @@ TEST_P(DeviceCopyTest, TheKthRequestFailsForEveryK) {
   ASSERT_TRUE(a_.client->write(0, data).good());
   std::atomic<int> failing{0};
   control_.verdict_of = [&failing](uint64_t, const tcmud_request& request) {
-    const bool fails = (request.op == TCMUD_OP_READ || request.op == TCMUD_OP_WRITE) &&
-                       failing.fetch_sub(1) == 1;
+    const bool fails =
+        (request.op == TCMUD_OP_READ || request.op == TCMUD_OP_WRITE) && failing.fetch_sub(1) == 1;
     return fails ? request.op == TCMUD_OP_READ ? TCMUD_READ_ERROR : TCMUD_WRITE_ERROR : TCMUD_OK;
   };
   constexpr int kRequests = 2 * 4;  // 1 MiB in pieces of 256 KiB
@@ -275,16 +275,18 @@ TEST_P(DeviceCopyTest, EveryKindOfWriteRevokesATokenAndReadsDoNot) {
   const std::vector<std::pair<const char*, Send>> writes{
       {"WRITE", [&] { return a_.client->write(5, one); }},
       {"COMPARE AND WRITE",
-       [&] {
-         return a_.client->compare_and_write(5, a_.client->read(5, 1).data_in, one);
-       }},
-      {"WRITE AND VERIFY",
-       [&] { return a_.fake->run(cdb::write_and_verify_16(5, 1, 0x02), one); }},
+       [&] { return a_.client->compare_and_write(5, a_.client->read(5, 1).data_in, one); }},
+      {"WRITE AND VERIFY", [&] { return a_.fake->run(cdb::write_and_verify_16(5, 1, 0x02), one); }},
       {"WRITE SAME", [&] { return a_.client->write_same(0, 8, one); }},
       {"WRITE SAME of zeroes", [&] { return a_.client->write_same(0, 8, Bytes(512)); }},
-      {"UNMAP", [&] { return a_.client->unmap({&unmapped, 1}); }},
+      {"UNMAP",
+       [&] {
+         return a_.client->unmap({&unmapped, 1});
+       }},
       {"EXTENDED COPY",
-       [&] { return copy(b_, xcopy_list(0, kNone, {cscd(a_.naa, 512)}, {{0, 0, 1, 64, 5}})); }},
+       [&] {
+         return copy(b_, xcopy_list(0, kNone, {cscd(a_.naa, 512)}, {{0, 0, 1, 64, 5}}));
+       }},
       {"WRITE USING TOKEN", [&] {
          return write_using_token(a_, write_list(token_of(a_, {{64, 1}}), {{5, 1}}), 98);
        }}};
@@ -441,8 +443,9 @@ TEST_P(DeviceCopyTest, ASlowCopyIsAnsweredBeforeTheKernelDoesIt) {
     return TCMUD_OK;
   };
   const auto begin = std::chrono::steady_clock::now();
-  const Outcome outcome = copy(slow, xcopy_list(0, kNone, {}, {{0xFFFF, 0xFFFF, 8000, 0, 8000},
-                                                     {0xFFFF, 0xFFFF, 8000, 0, 8000}}));
+  const Outcome outcome = copy(
+      slow,
+      xcopy_list(0, kNone, {}, {{0xFFFF, 0xFFFF, 8000, 0, 8000}, {0xFFFF, 0xFFFF, 8000, 0, 8000}}));
   EXPECT_TRUE(outcome.check(0x0A, 0x00, 0x00)) << outcome.describe();
   EXPECT_GT(std::chrono::steady_clock::now() - begin, 500ms);
   control_.verdict_of = nullptr;
@@ -452,8 +455,8 @@ TEST_P(DeviceCopyTest, ASlowCopyIsAnsweredBeforeTheKernelDoesIt) {
 TEST_P(DeviceCopyTest, LunsOfADaemonWithoutCopiesHaveNoneOfTheCommands) {
   settings_.copies = nullptr;
   Lun plain = bring_up("dddd");
-  EXPECT_TRUE(copy(plain, xcopy_list(0, kNone, {}, {{0xFFFF, 0xFFFF, 8, 0, 8}}))
-                  .check(0x05, 0x20, 0x00));
+  EXPECT_TRUE(
+      copy(plain, xcopy_list(0, kNone, {}, {{0xFFFF, 0xFFFF, 8, 0, 8}})).check(0x05, 0x20, 0x00));
   shut_down(plain);
 }
 

@@ -123,8 +123,7 @@ void ram_get_props(void* handle, tcmud_props* props) {
   props->model = pool ? TCMUD_MODEL_BLOCKING : TCMUD_MODEL_ASYNC;
   props->threads = pool ? control->threads : 0;
   const std::lock_guard lock(control->mutex);
-  props->lun_size =
-      control->separate ? static_cast<Disk*>(handle)->size : control->data.size();
+  props->lun_size = control->separate ? static_cast<Disk*>(handle)->size : control->data.size();
   props->fua = control->fua;
   props->flush = control->flush;
   props->unmap = control->unmap;

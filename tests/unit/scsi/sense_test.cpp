@@ -82,11 +82,11 @@ TEST(Sense, TheFailedSegmentGoesWithCopyAbortedOnly) {
               .code = asc::kThirdPartyDeviceFailure,
               .information = 0x11,
               .segment = 0x0102};
-  EXPECT_EQ(encoded(sense, encode_fixed), (Bytes{0xF0, 0, 0x0A, 0, 0, 0, 0x11, 10, 0, 0, 1, 2, 0x0D,
-                                                 0x01, 0, 0, 0, 0}));
+  EXPECT_EQ(encoded(sense, encode_fixed),
+            (Bytes{0xF0, 0, 0x0A, 0, 0, 0, 0x11, 10, 0, 0, 1, 2, 0x0D, 0x01, 0, 0, 0, 0}));
   EXPECT_EQ(encoded(sense, encode_descriptor),
-            (Bytes{0x72, 0x0A, 0x0D, 0x01, 0, 0, 0,    24,   0, 0x0A, 0x80, 0, 0, 0, 0, 0,
-                   0,    0,    0,    0x11, 1, 0x0A, 0, 0,    0, 0,    1,    2, 0, 0, 0, 0}));
+            (Bytes{0x72, 0x0A, 0x0D, 0x01, 0, 0,    0, 24, 0, 0x0A, 0x80, 0, 0, 0, 0, 0,
+                   0,    0,    0,    0x11, 1, 0x0A, 0, 0,  0, 0,    1,    2, 0, 0, 0, 0}));
   sense.key = SenseKey::kMediumError;
   EXPECT_EQ(encoded(sense, encode_fixed)[11], 0);
   EXPECT_EQ(encoded(sense, encode_descriptor).size(), 20u);
