@@ -11,7 +11,7 @@
 disk_bytes() { echo $(($(cat "/sys/block/${1##*/}/size") * 512)); }
 
 a_mounted_lun_grows() {
-  local folder image disk bytes mounted
+  local folder image disk bytes mounted told
   folder=$(disk_folder)
   image=$folder/grow.img
   bytes=$(make_image "$image" 128M)
@@ -29,8 +29,8 @@ a_mounted_lun_grows() {
   sg_turs "$disk" 2>"$folder/turs" || grep -qi 'capacity data has changed' "$folder/turs" ||
     fail "instead of the unit attention: $(cat "$folder/turs")"
   sg_turs "$disk" || fail "the unit attention came twice"
-  [[ $(dmesg | grep -c 'Capacity data has changed') -eq 1 ]] ||
-    fail "unit attentions in the kernel's log: $(dmesg | grep -c 'Capacity data has changed'), not 1"
+  told=$(kernel_log_of_case a_mounted_lun_grows | grep -c 'Capacity data has changed' || true)
+  [[ $told -eq 1 ]] || fail "unit attentions in the kernel's log: $told, not 1"
   sg_readcap --16 "$disk" | grep -q "$((256 << 20)) bytes" || fail "READ CAPACITY: $(sg_readcap --16 "$disk")"
   echo 1 >"/sys/block/${disk##*/}/device/rescan"
   lio_wait 10 test "$(disk_bytes "$disk")" -eq $((256 << 20)) || fail "the disk has $(disk_bytes "$disk") bytes"
