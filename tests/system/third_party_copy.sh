@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# EXTENDED COPY and ROD tokens, between two LUNs and within one, as sg3-utils and ddpt use them.
+# EXTENDED COPY and ROD tokens, between two LUNs and within one, as sg3-utils and ddptctl use them.
 # usage: third_party_copy.sh [CASE]
 
 # shellcheck disable=SC2119 # daemon_start and expect_stop without arguments
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-for tool in sg_xcopy sg_copy_results ddpt ddptctl; do
+for tool in sg_xcopy sg_copy_results sg_raw ddptctl; do
   command -v "$tool" >/dev/null || fail "$tool is missing: scripts/install-deps --with-vm brings it"
 done
 
@@ -44,7 +44,7 @@ tear_down() {
 }
 
 # part DISK LBA BLOCKS: prints them.
-part() { dd if="$1" bs=512 skip="$2" count="$3" iflag=direct status=none; }
+part() { dd if="$1" bs=64K skip=$(($2 * 512)) count=$(($3 * 512)) iflag=direct,skip_bytes,count_bytes status=none; }
 # same DISK LBA DISK LBA BLOCKS
 same() { cmp <(part "$1" "$2" "$5") <(part "$3" "$4" "$5") || fail "what was copied is not what there was"; }
 
@@ -114,35 +114,87 @@ results_are_told() {
   tear_down
 }
 
+# be BYTES NUMBER: the number in big-endian order.
+be() {
+  # shellcheck disable=SC2059 # the format is the data
+  printf "$(printf "%0$((2 * $1))x" "$2" | sed 's/../\\x&/g')"
+}
+# ranges LBA,BLOCKS...: block device range descriptors, SBC-4 5.25.
+ranges() {
+  local range
+  for range in "$@"; do be 8 "${range%,*}" && be 4 "${range#*,}" && be 4 0; done
+}
+# Sends $folder/list with one of the two commands. By hand: ddpt and ddptctl 0.97 put the range descriptors of both one byte
+# too early, so that LBAs become 256 times what they should be.
+third_party_copy_out() {
+  local disk=$1 service_action=$2 length
+  length=$(stat -c %s "$folder/list")
+  # shellcheck disable=SC2046 # words are what sg_raw takes
+  sg_raw -s "$length" -i "$folder/list" "$disk" 83 "$service_action" 00 00 00 00 00 00 01 01 \
+    $(printf %08x "$length" | sed 's/../& /g') 00 00 2>&1
+}
+
+# token_of DISK LBA,BLOCKS...: POPULATE TOKEN, and RECEIVE ROD TOKEN INFORMATION by ddptctl; the token is in $folder/token.
+token_of() {
+  local disk=$1
+  shift
+  { be 2 $((14 + 16 * $#)) && be 6 0 && be 6 0 && be 2 $((16 * $#)) && ranges "$@"; } >"$folder/list"
+  output_has 'SCSI Status: Good' third_party_copy_out "$disk" 10
+  output_has '' ddptctl --receive --list_id=257 --rtf="$folder/token" "$disk"
+  [[ $(stat -c %s "$folder/token") -ge 512 ]] || fail "a token of $(stat -c %s "$folder/token") bytes"
+}
+# write_using_token DISK OFFSET LBA,BLOCKS...: of $folder/token.
+write_using_token() {
+  local disk=$1 offset=$2
+  shift 2
+  { be 2 $((534 + 16 * $#)) && be 6 0 && be 8 "$offset" && head -c 512 "$folder/token" && be 6 0 && be 2 $((16 * $#)) &&
+    ranges "$@"; } >"$folder/list"
+  third_party_copy_out "$disk" 11
+}
+
 tokens_between_two_luns() {
   set_up
-  output_has 'records out' ddpt --odx if="$first_sg" of="$second_sg" bs=512 skip=2048,30000 seek=4096,30000
-  same "$first" 2048 "$second" 4096 30000
+  # Two ranges of the source become three of the destination; the first 100 blocks of the token are left out.
+  token_of "$first_sg" 2048,30000 40000,2000
+  output_has 'SCSI Status: Good' write_using_token "$second_sg" 100 4096,10000 20000,19000 60000,2900
+  same "$first" 2148 "$second" 4096 10000
+  same "$first" 12148 "$second" 20000 19000
+  same "$first" 31148 "$second" 60000 900
+  same "$first" 40000 "$second" 60900 2000
+  cmp -n $((4096 * 512)) <(part "$second" 0 4096) /dev/zero || fail "written before the destination"
+  cmp -n 512 <(part "$second" 62900 1) /dev/zero || fail "written behind the destination"
+  # And within the LUN.
+  output_has 'SCSI Status: Good' write_using_token "$first_sg" 0 100000,30000
+  same "$first" 2048 "$first" 100000 30000
+  rm "$folder/token" "$folder/list"
   tear_down
 }
 
 a_written_token_is_revoked() {
   set_up
-  local token=$folder/token
-  ddptctl --pt=0,128 --rtf="$token" "$first_sg" >"$folder/log" 2>&1 || fail "no token: $(cat "$folder/log")"
-  [[ $(stat -c %s "$token") -ge 512 ]] || fail "a token of $(stat -c %s "$token") bytes"
-  ddptctl --wut=0,128 --rtf="$token" "$second_sg" >"$folder/log" 2>&1 || fail "not taken: $(cat "$folder/log")"
+  token_of "$first_sg" 0,128
+  output_has 'SCSI Status: Good' write_using_token "$second_sg" 0 0,128
   same "$first" 0 "$second" 0 128
   dd if=/dev/urandom of="$first" bs=512 seek=64 count=1 oflag=direct status=none
-  if ddptctl --wut=0,128 --rtf="$token" "$second_sg" >"$folder/log" 2>&1; then
-    fail "the token outlived a write: $(cat "$folder/log")"
-  fi
-  grep -Eiq 'token revoked' <<<"$(ddptctl -vv --wut=0,128 --rtf="$token" "$second_sg" 2>&1)" ||
-    fail "instead of 05/23/06: $(cat "$folder/log")"
-  rm "$token" "$folder/log"
+  output=$(write_using_token "$second_sg" 0 0,128) && fail "the token outlived a write: $output"
+  grep -Eiq 'token revoked' <<<"$output" || fail "instead of 05/23/06: $output"
+  # And one that nobody ever gave out.
+  head -c 512 /dev/urandom >"$folder/token"
+  output=$(write_using_token "$second_sg" 0 0,128) && fail "noise was taken for a token: $output"
+  grep -Eiq 'token' <<<"$output" || fail "instead of 05/23/xx: $output"
+  rm "$folder/token" "$folder/list"
   tear_down
 }
 
 zeroes_by_token() {
   set_up
-  output_has 'records out' ddpt if=/dev/null rtype=zero of="$first_sg" bs=512 seek=1000,4096
+  # SBC-4 "Block zero ROD token".
+  { printf '\xff\xff\x00\x01\x00\x00\x01\xf8' && head -c 504 /dev/zero; } >"$folder/token"
+  output_has 'SCSI Status: Good' write_using_token "$first_sg" 0 1000,4096
   cmp -n $((4096 * 512)) <(part "$first" 1000 4096) /dev/zero || fail "not zero"
   cmp -s -n 512 <(part "$first" 5096 1) /dev/zero && fail "zeroed one block too many"
+  cmp -s -n 512 <(part "$first" 999 1) /dev/zero && fail "zeroed one block too early"
+  rm "$folder/token" "$folder/list"
   tear_down
 }
 
