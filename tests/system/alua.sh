@@ -250,7 +250,7 @@ removal_amid_changes() {
   lio_bounded 60 loop_detach alua || fail "the LUN could not be detached"
   rmdir "$groups/g1"
   (
-    while [[ -d $target ]]; do echo 1 >"$groups/default_tg_pt_gp/preferred"; done 2>/dev/null
+    while [[ -d $target ]]; do echo 1 >"$groups/default_tg_pt_gp/preferred" || true; done 2>/dev/null
   ) &
   changer=$!
   lio_bounded 60 lun_remove alua || fail "the LUN could not be removed"

@@ -141,8 +141,8 @@ sanitize() {
   dd if=/dev/urandom of="$disk" bs=1M count=64 oflag=direct status=none
   output_has '' sg_sanitize --overwrite --pattern="$LIO_STATE/pattern" --count=2 --invert --quick --wait "$sg"
   fills 245
-  # 31 passes take long enough to be seen.
-  output_has '' sg_sanitize --overwrite --zero --ipl=4 --count=31 --quick --early "$sg"
+  # A dozen passes take long enough to be seen.
+  output_has '' sg_sanitize --overwrite --zero --ipl=4 --count=12 --quick --early "$sg"
   ends_with 2 sg_turs "$sg"
   output_has 'sanitize in progress' sg_requests "$sg"
   output_has 'progress indication: [0-9.]+' sg_requests --progress "$sg"
@@ -163,7 +163,7 @@ sanitize() {
 removal_during_a_sanitize() {
   local begin
   set_up
-  output_has '' sg_sanitize --overwrite --zero --ipl=4 --count=31 --quick --early "$sg"
+  output_has '' sg_sanitize --overwrite --zero --ipl=4 --count=12 --quick --early "$sg"
   begin=$SECONDS
   tear_down
   [[ $((SECONDS - begin)) -lt 20 ]] || fail "the removal took $((SECONDS - begin)) seconds"

@@ -148,7 +148,7 @@ what_is_not_there_is_refused() {
       [89]?) length=16 ;;
       *) length=12 ;;
     esac
-    read -r -a cdb < <(printf ' 00%.0s' $(seq $((length - 1))))
+    read -r -a cdb < <(printf " 00%.0s" $(seq $((length - 1))) && echo)
     sense 'invalid command operation code' "$code" "${cdb[@]}"
   done
   tear_down
