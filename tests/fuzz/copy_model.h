@@ -45,8 +45,8 @@ class CopyModel {
     Clock::time_point lives_until{};  // at least
   };
 
-  // `naa`: the designator of the LUN, as it tells it.
-  explicit CopyModel(Bytes naa) : naa_(std::move(naa)) {}
+  // `naa`: the designator of the LUN, as it tells it. `older`: tokens of others that may be alive.
+  CopyModel(Bytes naa, size_t older) : naa_(std::move(naa)), older_(older) {}
 
   std::string extended_copy(const Asked& asked, MediumModel& medium);
   std::string populate_token(const Asked& asked, const MediumModel& medium);
@@ -92,6 +92,7 @@ class CopyModel {
   Record& remember(Records& records, uint32_t list_identifier, Record record);
 
   const Bytes naa_;
+  const size_t older_;
   std::vector<Token> tokens_;
   Records copies_, token_commands_;
   size_t commands_ = 0;

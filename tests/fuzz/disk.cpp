@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <thread>
 
 #include "base/bytes.h"
 #include "fuzz/disk_commands.h"
@@ -21,7 +20,6 @@ using namespace tcmud;
 using namespace tcmud::test;
 
 constexpr int32_t kFailures[] = {TCMUD_WRITE_ERROR, TCMUD_NO_SPACE, TCMUD_INTERNAL, TCMUD_BUSY};
-constexpr auto kALittle = std::chrono::microseconds(20);
 constexpr auto kLimit = std::chrono::seconds(20);
 
 [[noreturn]] void fail(const std::string& what, const FuzzedCommand& s, const Outcome& outcome) {
@@ -60,7 +58,7 @@ class Session {
   }
 
   void end() {
-    if (lun_.fake().in_flight() != 0) {
+    if (lun_.in_flight() != 0) {
       std::fprintf(stderr, "commands are still in flight\n");
       std::abort();
     }
@@ -74,18 +72,15 @@ class Session {
     }
   }
 
-  Outcome run(const FuzzedCommand& s) {
-    return lun_.fake().run(s.cdb, s.data_out, s.data_in_length);
-  }
+  Outcome run(const FuzzedCommand& s) { return lun_.run(s.cdb, s.data_out, s.data_in_length); }
 
   // The first of its requests is held at the gate. If it keeps the LUN busy, others are refused.
   // The gate is still shut behind a command that was answered ahead of its work.
   Outcome run_while_others_try(const FuzzedCommand& s) {
     lun_.shut_gate();
-    const Ticket ticket = lun_.fake().submit(s.cdb, s.data_out, s.data_in_length);
+    const Ticket ticket = lun_.submit(s.cdb, s.data_out, s.data_in_length);
     while (!ticket.ready() && !lun_.somebody_waits()) {
-      lun_.fake().process_kicks();
-      std::this_thread::sleep_for(kALittle);
+      lun_.pause();
     }
     if (!ticket.ready() && (s.cdb[0] == 0x04 || s.cdb[0] == 0x48)) {
       model_.begins(s.cdb);
@@ -95,7 +90,7 @@ class Session {
     if (!ticket.ready()) {
       lun_.open_gate();
     }
-    return ticket.wait();
+    return lun_.wait(ticket);
   }
 
   void others_try() {
@@ -112,12 +107,12 @@ class Session {
       lun_.open_gate();
     }
     const auto overdue = std::chrono::steady_clock::now() + kLimit;
-    Outcome ready = lun_.fake().run(cdb::test_unit_ready());
-    for (; model_.goes_on(ready); ready = lun_.fake().run(cdb::test_unit_ready())) {
+    Outcome ready = lun_.run(cdb::test_unit_ready());
+    for (; model_.goes_on(ready); ready = lun_.run(cdb::test_unit_ready())) {
       if (std::chrono::steady_clock::now() > overdue) {
         fail("it never ends", s, ready);
       }
-      std::this_thread::sleep_for(kALittle);
+      lun_.pause();
     }
     check(model_.ended(ready, lun_.has_failed()), s, ready);
   }
@@ -139,7 +134,7 @@ class Session {
       if (std::chrono::steady_clock::now() > overdue) {
         fail("it never ends", s, told);
       }
-      std::this_thread::sleep_for(kALittle);
+      lun_.pause();
     }
     check(model_.copy_ended(told, lun_.has_failed()), s, told);
   }

@@ -23,8 +23,10 @@ class DiskModel {
   static constexpr uint64_t kBlock = MediumModel::kBlock;
   static constexpr uint64_t kMaxTransfer = 64;  // MAXIMUM TRANSFER LENGTH, blocks
 
-  DiskModel(Bytes medium, Bytes naa, PortGroupModel port_groups)
-      : medium_(std::move(medium)), copies_(std::move(naa)), port_groups_(std::move(port_groups)) {}
+  DiskModel(Bytes medium, CopyModel copies, PortGroupModel port_groups)
+      : medium_(std::move(medium)),
+        copies_(std::move(copies)),
+        port_groups_(std::move(port_groups)) {}
 
   // What is wrong with this answer; "" for nothing. The model then is what the medium has to be.
   // `failed`: a request of it to the handler was made to fail.

@@ -2,9 +2,13 @@
 #include "fuzz/fuzzed_lun.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
+#include "base/log.h"
 #include "support/scsi_client.h"
 
 namespace tcmud::test {
@@ -32,6 +36,7 @@ Bytes naa_of(FakeDevice& device) {
 }  // namespace
 
 FuzzedLun::FuzzedLun() : kernel_(abort_on_violation) {
+  log::set_level(log::Level::kCritical);  // what is said of failures that are meant costs time
   control_.verdict = [this](const tcmud_request& request) { return verdict(request); };
   control_.model = RamControl::Model::kThreaded;  // so that there are threads at all
   // Several pieces of what is longer.
@@ -74,7 +79,7 @@ DiskModel FuzzedLun::start_over() {
   for (size_t i = 0; i < control_.data.size(); ++i) {
     control_.data[i] = static_cast<uint8_t>(i / kBlock + i % 7);
   }
-  return {control_.data, naa_, PortGroupModel(states)};
+  return {control_.data, CopyModel(naa_, tokens_left_), PortGroupModel(states)};
 }
 
 Bytes FuzzedLun::medium() {
@@ -82,10 +87,23 @@ Bytes FuzzedLun::medium() {
   return control_.data;
 }
 
+Outcome FuzzedLun::wait(const Ticket& ticket) {
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (!ticket.ready() && std::chrono::steady_clock::now() < patience) {
+    pause();
+  }
+  return ticket.wait();
+}
+
+void FuzzedLun::pause() {
+  if (!fake_->process_kicks()) {
+    std::this_thread::yield();
+  }
+}
+
 void FuzzedLun::must_be_good(const Bytes& cdb, const Bytes& data_out) {
-  if (!fake_->run(cdb, data_out).good()) {
-    std::fprintf(stderr, "the LUN can't be cleaned up: %s\n",
-                 fake_->run(cdb, data_out).describe().c_str());
+  if (const Outcome outcome = run(cdb, data_out); !outcome.good()) {
+    std::fprintf(stderr, "the LUN can't be cleaned up: %s\n", outcome.describe().c_str());
     std::abort();
   }
 }
@@ -104,6 +122,9 @@ void FuzzedLun::clean_up(const DiskModel& model) {
   if (model.has_tokens()) {  // every write ends those of its blocks
     must_be_good(cdb::write_same_10(0, kBlocks), Bytes(kBlock));
   }
+  for (const CopyModel::Token& token : model.copies().tokens()) {
+    tokens_left_ += token.ranges.empty() && !token.deleted;  // these live until their time is over
+  }
   if (model.states_changed()) {
     Bytes list(4);
     for (const uint16_t id : kGroups) {
@@ -119,7 +140,7 @@ void FuzzedLun::reset_modes() {
     Bytes sense = cdb::mode_sense_6(page);
     sense[1] |= 0x08;  // DBD
     sense[2] |= 0x80;  // default values
-    const Outcome defaults = fake_->run(sense, {}, 255);
+    const Outcome defaults = run(sense, {}, 255);
     Bytes list(defaults.data_in.begin(), defaults.data_in.begin() + 1 + defaults.data_in[0]);
     list[0] = list[2] = 0;
     must_be_good(cdb::mode_select_6(static_cast<uint8_t>(list.size())), list);

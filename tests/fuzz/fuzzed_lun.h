@@ -25,7 +25,18 @@ class FuzzedLun {
 
   FuzzedLun();
 
-  FakeDevice& fake() { return *fake_; }
+  // As FakeDevice has them; but who waits looks again and again, as that is most of an input's
+  // time.
+  Ticket submit(const Bytes& cdb, const Bytes& data_out = {}, size_t data_in_length = 0) {
+    return fake_->submit(cdb, data_out, data_in_length);
+  }
+  Outcome wait(const Ticket& ticket);
+  Outcome run(const Bytes& cdb, const Bytes& data_out = {}, size_t data_in_length = 0) {
+    return wait(submit(cdb, data_out, data_in_length));
+  }
+  // For those who wait for something: lets the kernel's part and others run.
+  void pause();
+  [[nodiscard]] size_t in_flight() const { return fake_->in_flight(); }
 
   // What the medium is at the beginning of each input.
   DiskModel start_over();
@@ -57,6 +68,7 @@ class FuzzedLun {
   std::shared_ptr<FakeDevice> fake_;
   std::unique_ptr<device::Device> device_;
   Bytes naa_;
+  size_t tokens_left_ = 0;
 
   std::atomic<int> left_{0};
   std::atomic<int32_t> status_{0};

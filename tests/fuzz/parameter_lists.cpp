@@ -66,11 +66,12 @@ std::vector<TokenRange> token_ranges(Input& in, const DiskModel& model, size_t c
   uint64_t at = 0;
   while (ranges.size() < count) {
     const uint64_t lba = std::min<uint64_t>(at + in.byte() % 100, all);
-    const uint64_t blocks = std::min<uint64_t>(in.byte() % 80, all - lba);
+    // The first one is not empty: tokens that stand for nothing can't be revoked.
+    const uint64_t blocks = std::min<uint64_t>(ranges.empty() + in.byte() % 80, all - lba);
     ranges.push_back({lba, static_cast<uint32_t>(blocks)});
     at = lba + blocks;
   }
-  if (count % 2 != 0) {
+  if (count % 2 == 0) {
     std::reverse(ranges.begin(), ranges.end());
   }
   return ranges;

@@ -70,7 +70,7 @@ std::string CopyModel::populate_token(const Asked& asked, const MediumModel& med
   const bool valid = ranges && list.size() == length && timeout <= 600 &&
                      ((list[2] & kHasType) == 0 || load_be32(&list[8]) == kPointInTime);
   if (!asked.outcome.good()) {
-    return !valid || asked.hindered || asked.cdb[15] != 0 || tokens_.size() >= kMostTokens
+    return !valid || asked.hindered || asked.cdb[15] != 0 || tokens_.size() + older_ >= kMostTokens
                ? ""
                : "not GOOD, and nothing is wrong with it";
   }
