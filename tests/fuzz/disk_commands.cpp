@@ -97,7 +97,7 @@ FuzzedCommand any_command(Input& in, const DiskModel& model) {
     return s;
   }
   const uint64_t lba = in.byte();
-  const uint64_t length = in.byte() % 40;
+  const uint64_t length = in.byte() % 24;
   if ((shape & 0x04) == 0) {
     store(s.cdb, d.lba, lba);
     store(s.cdb, d.length, length);

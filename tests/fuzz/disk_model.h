@@ -21,7 +21,9 @@ class DiskModel {
  public:
   using Bytes = MediumModel::Bytes;
   static constexpr uint64_t kBlock = MediumModel::kBlock;
-  static constexpr uint64_t kMaxTransfer = 64;  // MAXIMUM TRANSFER LENGTH, blocks
+  // MAXIMUM TRANSFER LENGTH, blocks: so few that a copy takes more pieces than are under way at
+  // once.
+  static constexpr uint64_t kMaxTransfer = 16;
 
   DiskModel(Bytes medium, CopyModel copies, PortGroupModel port_groups)
       : medium_(std::move(medium)),

@@ -50,7 +50,7 @@ Bytes copy_list(Input& in, const DiskModel& model, uint8_t shape) {
     const uint64_t from = place(in, model, blocks);
     const uint64_t to =
         (between & 0x04) != 0
-            ? std::min<uint64_t>(from + in.byte() % 16, model.medium().size() / kBlock - blocks)
+            ? std::min<uint64_t>(from + in.byte() % 96, model.medium().size() / kBlock - blocks)
             : place(in, model, blocks);
     segments.push_back({(between & 0x01) != 0 ? kThisLun : uint16_t{0},
                         (between & 0x02) != 0 ? kThisLun : uint16_t{0}, blocks, from, to});
