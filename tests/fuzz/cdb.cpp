@@ -8,8 +8,11 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "fuzz/input.h"
 #include "scsi/command_table.h"
 #include "scsi/execute.h"
+#include "scsi/extended_copy.h"
+#include "scsi/rod_token.h"
 
 // Any LUN, any CDB of any length, any data: whatever execute() says keeps to the LUN, to the
 // buffers, and to its own contract. The input begins with the LUN; every byte that is not there
@@ -17,6 +20,7 @@
 namespace {
 
 using namespace tcmud::scsi;
+using tcmud::test::Input;
 
 constexpr uint8_t kSanitize = 0x48;
 
@@ -27,36 +31,6 @@ constexpr uint8_t kSanitize = 0x48;
       std::abort();                                                        \
     }                                                                      \
   } while (false)
-
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
-  uint8_t byte() {
-    if (left_ == 0) {
-      return 0;
-    }
-    --left_;
-    return *data_++;
-  }
-  uint64_t number(int bytes) {
-    uint64_t v = 0;
-    while (bytes-- > 0) {
-      v = v << 8 | byte();
-    }
-    return v;
-  }
-  std::vector<uint8_t> bytes(size_t most) {
-    const size_t n = std::min(most, left_);
-    std::vector<uint8_t> out(data_, data_ + n);  // an allocation of its own: its end is guarded
-    data_ += n;
-    left_ -= n;
-    return out;
-  }
-
- private:
-  const uint8_t* data_;
-  size_t left_;
-};
 
 Lun any_lun(Input& in) {
   Lun lun;
@@ -105,12 +79,100 @@ void add_features(Input& in, Lun& lun) {
   lun.max_atomic_blocks = in.byte();
 }
 
+TargetPort any_port(Input& in) {
+  const uint8_t kind = in.byte();
+  return {.relative_id = static_cast<uint16_t>(in.number(2)),
+          .protocol = static_cast<uint8_t>(kind & 0x0F),
+          .enabled = (kind & 0x10) != 0,
+          .target = (kind & 0x20) != 0 ? "naa.6001405000000011" : std::string(in.byte(), 'q'),
+          .tag = static_cast<uint16_t>(in.number(2))};
+}
+
+// Ascending by their ids; now and then as many as there can be.
+void add_port_groups(Input& in, Lun& lun) {
+  const uint8_t shape = in.byte();
+  const size_t count = shape == 0xFF ? kMaxTargetPortGroups : shape % 4;
+  uint16_t id = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const uint8_t flags = in.byte();
+    TargetPortGroup group;
+    id = static_cast<uint16_t>(id + 1 + (flags >> 6));
+    group.id = id;
+    group.state = static_cast<AccessState>(in.byte() & 0x0F);
+    group.supported = in.byte();
+    group.preferred = (flags & 0x01) != 0;
+    group.implicitly = (flags & 0x02) != 0;
+    group.explicitly = (flags & 0x04) != 0;
+    group.status = (flags >> 3 & 0x03) % 3;
+    const size_t ports = shape == 0xFF ? kMaxTargetPorts / kMaxTargetPortGroups : in.byte() % 4;
+    std::generate_n(std::back_inserter(group.ports), ports, [&in] { return any_port(in); });
+    lun.target_port_groups.push_back(std::move(group));
+  }
+}
+
 void check_extent(const Lun& lun, uint64_t offset, uint64_t length) {
   const uint64_t size = lun.blocks * lun.block_size;
   REQUIRE(offset % lun.block_size == 0);
   REQUIRE(length % lun.block_size == 0);
   REQUIRE(offset <= size);
   REQUIRE(length <= size - offset);
+}
+
+// What the engine is going to do by a parameter list that was found valid.
+void check_list(const Lun& lun, const Outcome& outcome, std::span<const uint8_t> list) {
+  const auto check_ranges = [&lun](const TokenRanges& ranges) {
+    REQUIRE(ranges.count <= kMaxTokenRanges);
+    for (size_t i = 0; i < ranges.count; ++i) {
+      REQUIRE(ranges.range[i].length > 0);
+      check_extent(lun, ranges.range[i].offset, ranges.range[i].length);
+    }
+  };
+  switch (outcome.kind) {
+    case Outcome::Kind::kExtendedCopy: {
+      ExtendedCopy copy;
+      REQUIRE(decode_extended_copy(list, copy).status == Status::kGood);
+      for (size_t i = 0; i < copy.segments; ++i) {
+        for (const uint16_t cscd : {copy.segment[i].source, copy.segment[i].destination}) {
+          REQUIRE(cscd == kThisLogicalUnit || cscd < copy.cscds);
+        }
+        CopyExtents extents;
+        if (segment_extents(copy.segment[i], lun, lun, extents)) {
+          check_extent(lun, extents.source, extents.length);
+          check_extent(lun, extents.destination, extents.length);
+        }
+      }
+      break;
+    }
+    case Outcome::Kind::kPopulateToken: {
+      PopulateToken populate;
+      REQUIRE(decode_populate_token(lun, list, populate).status == Status::kGood);
+      REQUIRE(populate.timeout > 0 && populate.timeout <= kMaxTokenTimeout);
+      check_ranges(populate.ranges);
+      break;
+    }
+    case Outcome::Kind::kWriteUsingToken: {
+      WriteUsingToken write;
+      REQUIRE(decode_write_using_token(lun, list, write).status == Status::kGood);
+      REQUIRE(write.token.size() == kRodTokenLength);
+      check_ranges(write.ranges);
+      break;
+    }
+    case Outcome::Kind::kSetTargetPortGroups: {
+      const auto requests = requested_states(lun, list);
+      REQUIRE(!requests.empty());
+      for (const StateRequest& request : requests) {
+        REQUIRE(std::any_of(lun.target_port_groups.begin(), lun.target_port_groups.end(),
+                            [&request](const TargetPortGroup& group) {
+                              return group.id == request.group && group.explicitly &&
+                                     group.state != request.state &&
+                                     (group.supported >> static_cast<int>(request.state) & 1) != 0;
+                            }));
+      }
+      break;
+    }
+    default:
+      break;
+  }
 }
 
 void check_block(const Lun& lun, const Command& command, const BlockRequest& block,
@@ -229,6 +291,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     parameters.resize(wanted);  // else: a transport that gave less than it said
   }
   add_features(in, lun);
+  add_port_groups(in, lun);
   std::vector<uint8_t> response(kMaxResponse);
   std::vector<Range> ranges(kMaxUnmapDescriptors);
   const Command command{.cdb = cdb, .data_length = data_length, .parameters = parameters};
@@ -247,6 +310,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (outcome.kind == Outcome::Kind::kBlock) {
     check_block(lun, command, outcome.block, ranges);
   }
+  check_list(lun, outcome, parameters);
 
   // A table entry is executed, and nothing else is; and only a whole CDB is.
   const CommandDescription* d = find_command(cdb);

@@ -10,7 +10,17 @@ namespace tcmud::test {
 namespace {
 
 // SBC-4 clause 5: what a CDB does to the medium.
-enum class Does { kNothing, kRead, kWrite, kOr, kCompareAndWrite, kVerify, kWriteSame, kUnmap };
+enum class Does {
+  kNothing,
+  kRead,
+  kWrite,
+  kOr,
+  kCompareAndWrite,
+  kVerify,
+  kWriteSame,
+  kUnmap,
+  kFlush
+};
 
 Does what_it_does(std::span<const uint8_t> cdb) {
   switch (cdb[0]) {
@@ -41,6 +51,9 @@ Does what_it_does(std::span<const uint8_t> cdb) {
       return Does::kWriteSame;
     case 0x42:
       return Does::kUnmap;
+    case 0x35:
+    case 0x91:
+      return Does::kFlush;
     case 0x7F:
       switch (cdb.size() == 32 ? load_be16(&cdb[8]) : 0) {
         case 0x09:
@@ -68,46 +81,61 @@ std::optional<uint64_t> information(const Outcome& outcome) {
 
 }  // namespace
 
-std::string DiskModel::judge(std::span<const uint8_t> cdb, std::span<const uint8_t> data_out,
-                             size_t data_in_length, const Outcome& outcome) {
-  if (!outcome.answered) {
-    return "no answer";
-  }
-  if (outcome.good() && (cdb[0] == 0x15 || cdb[0] == 0x55)) {
-    modes_changed_ = true;
-  }
-  Extent extent;
-  switch (cdb.size()) {
-    case 6:
-      extent = {load_be24(&cdb[1]) & 0x1FFFFF, cdb[4] == 0 ? 256u : cdb[4], 0};
-      break;
-    case 10:
-      extent = {load_be32(&cdb[2]), load_be16(&cdb[7]), cdb[1]};
-      break;
-    case 12:
-      extent = {load_be32(&cdb[2]), load_be32(&cdb[6]), cdb[1]};
-      break;
-    case 16:
-      extent = {load_be64(&cdb[2]), load_be32(&cdb[10]), cdb[1]};
-      break;
-    case 32:
-      extent = {load_be64(&cdb[12]), load_be32(&cdb[28]), cdb[10]};
-      break;
+DiskModel::Extent DiskModel::extent_of(std::span<const uint8_t> cdb) {
+  switch (cdb[0]) {
+    case 0x89:
+      return {load_be64(&cdb[2]), cdb[13], cdb[1]};
+    case 0x9C:
+      return {load_be64(&cdb[2]), load_be16(&cdb[12]), cdb[1]};
     default:
       break;
   }
-  if (cdb[0] == 0x89) {
-    extent.blocks = cdb[13];
-  } else if (cdb[0] == 0x9C) {
-    extent.blocks = load_be16(&cdb[12]);
+  switch (cdb.size()) {
+    case 6:
+      return {load_be24(&cdb[1]) & 0x1FFFFF, cdb[4] == 0 ? 256u : cdb[4], 0};
+    case 10:
+      return {load_be32(&cdb[2]), load_be16(&cdb[7]), cdb[1]};
+    case 12:
+      return {load_be32(&cdb[2]), load_be32(&cdb[6]), cdb[1]};
+    case 16:
+      return {load_be64(&cdb[2]), load_be32(&cdb[10]), cdb[1]};
+    case 32:
+      return {load_be64(&cdb[12]), load_be32(&cdb[28]), cdb[10]};
+    default:
+      return {};
   }
-  const Command c{cdb, data_out, data_in_length, outcome, extent};
+}
+
+std::string DiskModel::judge(std::span<const uint8_t> cdb, std::span<const uint8_t> data_out,
+                             size_t data_in_length, const Outcome& outcome, bool failed) {
+  if (!outcome.answered) {
+    return "no answer";
+  }
   const Does does = what_it_does(cdb);
-  if (does != Does::kNothing && does != Does::kUnmap && outcome.good() && !is_within(extent)) {
+  Command c{cdb, data_out, data_in_length, outcome, failed, extent_of(cdb)};
+  if (does == Does::kWriteSame && c.extent.blocks == 0) {  // WSNZ 0: to the last one
+    c.extent.blocks = medium_.blocks() - std::min(medium_.blocks(), c.extent.lba);
+  }
+  if (const auto decided = by_state(c, does != Does::kNothing)) {
+    return *decided;
+  }
+  if (does == Does::kNothing) {
+    return other(c);
+  }
+  const bool has_extent = does != Does::kUnmap && does != Does::kFlush;
+  if (has_extent && outcome.good() && !is_within(c.extent)) {
     return "GOOD beyond the last block";
+  }
+  if (failed && outcome.good()) {
+    return "GOOD although a request failed";
+  }
+  const bool writes = has_extent && does != Does::kRead && does != Does::kVerify;
+  if (writes && is_within(c.extent)) {
+    copies_.touch({c.extent.lba, c.extent.blocks});
   }
   switch (does) {
     case Does::kNothing:
+    case Does::kFlush:
       return {};
     case Does::kRead:
       return read(c);
@@ -127,21 +155,71 @@ std::string DiskModel::judge(std::span<const uint8_t> cdb, std::span<const uint8
   return {};
 }
 
-bool DiskModel::is_within(const Extent& extent) const {
-  const uint64_t blocks = medium_.size() / kBlock;
-  return extent.lba <= blocks && extent.blocks <= blocks - extent.lba;
+std::string DiskModel::other(const Command& c) {
+  const auto& cdb = c.cdb;
+  const CopyModel::Asked asked{cdb, c.data_out, c.outcome,
+                               c.failed || modes_changed_ || format_corrupt_, format_corrupt_};
+  switch (cdb[0]) {
+    case 0x15:
+    case 0x55:
+      modes_changed_ |= c.outcome.good();
+      return {};
+    case 0x04:
+      return operate(c, format_of(cdb, c.data_out));
+    case 0x48:
+      return (cdb[1] & 0x1F) == 0x1F ? exit_failure_mode(c)
+                                     : operate(c, sanitize_of(cdb, c.data_out));
+    case 0x83: {
+      const bool immediate = (cdb[1] & 0x1F) == 0x11 && c.data_out.size() > 2 && c.data_out[2] & 1;
+      if (c.failed && c.outcome.good() && !immediate) {
+        return "GOOD although a request failed";
+      }
+      switch (cdb[1] & 0x1F) {
+        case 0x00:
+          return copies_.extended_copy(asked, medium_);
+        case 0x10:
+          return copies_.populate_token(asked, medium_);
+        case 0x11:
+          return copies_.write_using_token(asked, medium_);
+        default:
+          return {};
+      }
+    }
+    case 0x84:
+      switch (cdb[1] & 0x1F) {
+        case 0x00:
+          return copies_.receive_copy_status(asked);
+        case 0x04:
+          return copies_.receive_failure_details(asked);
+        case 0x07:
+          return copies_.receive_token_information(asked);
+        default:
+          return {};
+      }
+    case 0xA3:
+      return (cdb[1] & 0x1F) == 0x0A ? port_groups_.report(cdb, c.outcome) : "";
+    case 0xA4:
+      return (cdb[1] & 0x1F) == 0x0A ? port_groups_.set(cdb, c.data_out, c.outcome) : "";
+    default:
+      return {};
+  }
 }
 
 std::string DiskModel::expect_good(const Command& c, bool enough_data) const {
   const uint8_t control = c.cdb[0] == 0x7F ? c.cdb[1] : c.cdb.back();
   const bool atomic = c.cdb[0] == 0x9C;
   const bool plain = c.extent.flags == 0 && (control & 0x04) == 0 && !atomic &&
-                     (c.cdb[0] != 0x7F || c.cdb[7] == 0x18);
-  if (!plain || !enough_data || !is_within(c.extent) ||
+                     c.extent.blocks <= kMaxTransfer && (c.cdb[0] != 0x7F || c.cdb[7] == 0x18);
+  if (!plain || !enough_data || !is_within(c.extent) || c.failed ||
       (modes_changed_ && c.outcome.check(0x07, 0x27, 0x02))) {
     return {};
   }
   return "not GOOD, and nothing is wrong with it";
+}
+
+std::string DiskModel::change(const Command& c, Bytes next) {
+  c.outcome.good() ? medium_.is(std::move(next)) : medium_.may_be(std::move(next));
+  return {};
 }
 
 std::string DiskModel::read(const Command& c) {
@@ -151,7 +229,8 @@ std::string DiskModel::read(const Command& c) {
   }
   const size_t n = std::min<uint64_t>(wanted, c.data_in_length);
   if (c.outcome.data_in.size() < n ||
-      !std::equal(at(c.extent), at(c.extent) + n, c.outcome.data_in.begin())) {
+      !std::equal(c.outcome.data_in.begin(), c.outcome.data_in.begin() + static_cast<long>(n),
+                  medium().begin() + static_cast<long>(c.extent.lba * kBlock))) {
     return "READ brought other data";
   }
   return std::all_of(c.outcome.data_in.begin() + static_cast<long>(n), c.outcome.data_in.end(),
@@ -162,31 +241,36 @@ std::string DiskModel::read(const Command& c) {
 
 std::string DiskModel::write(const Command& c) {
   const uint64_t wanted = c.extent.blocks * kBlock;
-  if (!c.outcome.good()) {
-    return expect_good(c, c.data_out.size() >= wanted);
-  }
-  if (c.data_out.size() < wanted) {
+  const bool enough = c.data_out.size() >= wanted;
+  if (c.outcome.good() && !enough) {
     return "GOOD for a WRITE with too little data";
   }
-  std::copy_n(c.data_out.begin(), wanted, at(c.extent));
-  return {};
+  if (!has_effect(c, enough)) {
+    return expect_good(c, enough);
+  }
+  Bytes next = medium();
+  std::copy_n(c.data_out.begin(), wanted, &next[0] + c.extent.lba * kBlock);
+  return change(c, std::move(next));
 }
 
 std::string DiskModel::or_write(const Command& c) {
   const uint64_t wanted = c.extent.blocks * kBlock;
-  if (!c.outcome.good()) {
-    return expect_good(c, c.data_out.size() >= wanted);
-  }
-  if (c.data_out.size() < wanted) {
+  const bool enough = c.data_out.size() >= wanted;
+  if (c.outcome.good() && !enough) {
     return "GOOD for an ORWRITE with too little data";
   }
-  std::transform(at(c.extent), at(c.extent) + wanted, c.data_out.begin(), at(c.extent),
+  if (!has_effect(c, enough)) {
+    return expect_good(c, enough);
+  }
+  Bytes next = medium();
+  uint8_t* const at = next.data() + c.extent.lba * kBlock;
+  std::transform(at, at + wanted, c.data_out.begin(), at,
                  [](uint8_t a, uint8_t b) { return static_cast<uint8_t>(a | b); });
-  return {};
+  return change(c, std::move(next));
 }
 
 std::string DiskModel::compare(const Command& c, std::span<const uint8_t> data) const {
-  const auto from = medium_.begin() + static_cast<long>(c.extent.lba * kBlock);
+  const auto from = medium().begin() + static_cast<long>(c.extent.lba * kBlock);
   const auto difference = std::mismatch(data.begin(), data.end(), from).first - data.begin();
   const bool same = static_cast<size_t>(difference) == data.size();
   if (c.outcome.good()) {
@@ -212,8 +296,11 @@ std::string DiskModel::compare_and_write(const Command& c) {
     return {};
   }
   std::string wrong = compare(c, c.data_out.first(half));
-  if (wrong.empty() && c.outcome.good()) {
-    std::copy_n(c.data_out.begin() + static_cast<long>(half), half, at(c.extent));
+  if (wrong.empty() && has_effect(c, true)) {
+    Bytes next = medium();
+    std::copy_n(c.data_out.begin() + static_cast<long>(half), half,
+                next.data() + c.extent.lba * kBlock);
+    return change(c, std::move(next));
   }
   return wrong;
 }
@@ -243,40 +330,42 @@ std::string DiskModel::verify(const Command& c) {
 
 std::string DiskModel::write_same(const Command& c) {
   const bool no_data = c.cdb.size() != 10 && (c.extent.flags & 0x01) != 0;
-  if (!c.outcome.good()) {
-    return c.extent.blocks == 0 ? "" : expect_good(c, !no_data && c.data_out.size() == kBlock);
-  }
-  if (c.extent.blocks == 0) {
-    return "GOOD for a WRITE SAME of no blocks, with WSNZ 1";
-  }
-  if (!no_data && c.data_out.size() < kBlock) {
+  const bool enough = no_data || c.data_out.size() >= kBlock;
+  if (c.outcome.good() && !enough) {
     return "GOOD for a WRITE SAME with too little data";
   }
+  if (!has_effect(c, enough)) {
+    return expect_good(c, !no_data && c.data_out.size() == kBlock);
+  }
+  Bytes next = medium();
   for (uint64_t block = 0; block < c.extent.blocks; ++block) {
-    uint8_t* to = at(c.extent) + block * kBlock;
+    uint8_t* const to = next.data() + (c.extent.lba + block) * kBlock;
     no_data ? std::fill_n(to, kBlock, 0) : std::copy_n(c.data_out.begin(), kBlock, to);
   }
-  return {};
+  return change(c, std::move(next));
 }
 
 std::string DiskModel::unmap(const Command& c) {
   const size_t length = load_be16(&c.cdb[7]);
-  if (!c.outcome.good() || length == 0) {
+  if (length == 0) {
     return {};
   }
   if (length < 8 || length > c.data_out.size()) {
-    return "GOOD for an UNMAP whose list is too short";
+    return c.outcome.good() ? "GOOD for an UNMAP whose list is too short" : "";
   }
+  Bytes next = medium();
   const size_t descriptors = std::min<size_t>(load_be16(&c.data_out[2]), length - 8) / 16;
   for (size_t i = 0; i < descriptors; ++i) {
     const uint8_t* descriptor = &c.data_out[8 + 16 * i];
     const Extent extent{load_be64(descriptor), load_be32(descriptor + 8), 0};
     if (!is_within(extent)) {
-      return "GOOD for an UNMAP beyond the last block";
+      return c.outcome.good() ? "GOOD for an UNMAP beyond the last block" : "";
     }
-    std::fill_n(at(extent), extent.blocks * kBlock, 0);  // the handler's unmapped blocks are zero
+    copies_.touch({extent.lba, extent.blocks});
+    // The handler's unmapped blocks are zero.
+    std::fill_n(next.begin() + static_cast<long>(extent.lba * kBlock), extent.blocks * kBlock, 0);
   }
-  return {};
+  return has_effect(c, true) ? change(c, std::move(next)) : "";
 }
 
 }  // namespace tcmud::test

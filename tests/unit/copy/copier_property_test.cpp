@@ -24,23 +24,27 @@ struct Segment {
   uint64_t from, to, length;  // in units
 };
 
+// Each number is drawn for itself and made to fit here, by no number that may be another one when a
+// failure is shrunk: whatever comes of shrinking is segments again, too.
 std::vector<Segment> segments() {
-  const size_t count = *rc::gen::inRange<size_t>(1, 5);
+  const auto length =  // longer than all pieces under way together, or short
+      rc::gen::oneOf(rc::gen::inRange<uint64_t>(0, kUnits - 50), rc::gen::inRange<uint64_t>(1, 8));
+  const auto place = rc::gen::inRange<uint64_t>(0, kUnits + 1);
+  const auto drawn =
+      rc::gen::tuple(rc::gen::inRange<size_t>(0, kLuns), rc::gen::inRange<size_t>(0, kLuns), length,
+                     place, rc::gen::arbitrary<bool>(), place);
+  constexpr size_t kMost = 4;
+  const auto all =
+      *rc::gen::pair(rc::gen::inRange<size_t>(1, kMost + 1),
+                     rc::gen::container<std::vector<decltype(drawn)::ValueType>>(kMost, drawn));
   std::vector<Segment> made;
-  for (size_t i = 0; i < count; ++i) {
-    Segment segment{};
-    segment.source = *rc::gen::inRange<size_t>(0, kLuns);
-    segment.destination = *rc::gen::inRange<size_t>(0, kLuns);
-    // Longer than all pieces under way together, or short.
-    segment.length = *rc::gen::oneOf(rc::gen::inRange<uint64_t>(0, kUnits - 50),
-                                     rc::gen::inRange<uint64_t>(1, 8));
-    segment.from = *rc::gen::inRange<uint64_t>(0, kUnits - segment.length + 1);
-    // Near the source often, so that they overlap in one LUN.
-    segment.to =
-        *rc::gen::oneOf(rc::gen::inRange<uint64_t>(0, kUnits - segment.length + 1),
-                        rc::gen::map(rc::gen::inRange<uint64_t>(0, 100), [&](uint64_t near) {
-                          return std::min(kUnits - segment.length, segment.from + near);
-                        }));
+  for (size_t i = 0; i < all.first; ++i) {
+    const auto& [source, destination, blocks, from, is_near, to] = all.second[i];
+    const uint64_t last = kUnits - blocks;  // where a segment of this length may begin
+    Segment segment{source, destination, from % (last + 1), to % (last + 1), blocks};
+    if (is_near) {  // so that they often overlap in one LUN
+      segment.to = std::min(last, segment.from + to % 100);
+    }
     made.push_back(segment);
   }
   return made;

@@ -21,7 +21,7 @@ namespace tcmud::test {
 // What a test wants of the RAM disks that are opened from now on, and what they saw. One per test.
 struct RamControl {
   enum class Model { kInline, kThreaded, kPool };
-  Model model = Model::kInline;
+  std::atomic<Model> model{Model::kInline};  // open disks go by it from their next request on
   uint32_t threads = 4;  // kPool
   tcmud_support fua = TCMUD_NATIVE, flush = TCMUD_NATIVE, unmap = TCMUD_NATIVE,
                 write_zeroes = TCMUD_NATIVE, write_same = TCMUD_NONE;
