@@ -23,11 +23,10 @@ Answer refuse(SenseKey key, scsi::AdditionalSense code) {
   return {.status = Status::kCheckCondition, .sense = {.key = key, .code = code}};
 }
 
-Answer not_reachable(uint16_t segment) {
+// What is wrong with a segment (SPC-4 "Errors detected during processing of segment descriptors").
+Answer aborted(scsi::AdditionalSense code, uint16_t segment) {
   return {.status = Status::kCheckCondition,
-          .sense = {.key = SenseKey::kCopyAborted,
-                    .code = asc::kCopyTargetDeviceNotReachable,
-                    .segment = segment}};
+          .sense = {.key = SenseKey::kCopyAborted, .code = code, .segment = segment}};
 }
 
 scsi::AdditionalSense ended_code(Token::State state) {
@@ -165,7 +164,7 @@ Answer LunCopies::resolve(const scsi::ExtendedCopy& copy, std::vector<Move>& mov
     const std::shared_ptr<Lun> source = resolve(copy, segment.source);
     const std::shared_ptr<Lun> destination = resolve(copy, segment.destination);
     if (source == nullptr || destination == nullptr) {
-      return not_reachable(static_cast<uint16_t>(i));
+      return aborted(asc::kCopyTargetDeviceNotReachable, static_cast<uint16_t>(i));
     }
     const auto from = source->told();
     const auto to = destination->told();
@@ -176,7 +175,8 @@ Answer LunCopies::resolve(const scsi::ExtendedCopy& copy, std::vector<Move>& mov
     }
     scsi::CopyExtents extents;
     if (!scsi::segment_extents(segment, *from, *to, extents)) {
-      return refuse(SenseKey::kIllegalRequest, asc::kLbaOutOfRange);
+      // Not LBA OUT OF RANGE, which would speak of the command's own LUN.
+      return aborted(asc::kNone, static_cast<uint16_t>(i));
     }
     moves.push_back({.source = source,
                      .source_offset = extents.source,

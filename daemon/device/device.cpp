@@ -229,6 +229,11 @@ Result<void> Device::Impl::attach_ring() {
     return tl::unexpected(attached.error());
   }
   ring = std::move(*attached);
+  // What an initiator gives up ends, where it may: the kernel, and with it the initiator, waits for
+  // the answer all the same. Kernels before 5.10 don't have it.
+  if (auto told = kernel.write_attribute(name, "attrib/tmr_notification", "1"); !told) {
+    log::debug(lun, "no notice of task management functions: {}", told.error().message);
+  }
   return {};
 }
 

@@ -125,6 +125,9 @@ class Dispatcher {
   // The initiators of these commands have given them up: copies among them end as soon as nothing
   // of theirs is under way any more.
   void cancel_copies(std::span<const uint16_t> command_ids);
+  // The FORMAT UNIT or SANITIZE among them, which goes on without an initiator that waits for it:
+  // completion() is its answer. nullptr: there is none, or it has its answer.
+  [[nodiscard]] const Slot* answer_operation(std::span<const uint16_t> command_ids);
 
   // The slot's request ended with slot.status (and slot.info).
   [[nodiscard]] Next resume(Slot& slot);

@@ -13,7 +13,8 @@
 // waits for the requests under way, and for no others: these are refused then.
 //
 // No task management function ends it: an initiator's LOGICAL UNIT RESET only means that nobody
-// waits for its answer any more.
+// waits for its answer any more. The kernel does, though, and the initiator for the kernel: the
+// answer goes out at once then.
 namespace tcmud::device {
 
 using scsi::SanitizeRequest;
@@ -107,6 +108,20 @@ Dispatcher::Next Dispatcher::lock_for_operation(Slot& slot) {
     slot.wait = Slot::Wait::kExtent;
   }
   return Next::kWait;
+}
+
+const Slot* Dispatcher::answer_operation(std::span<const uint16_t> command_ids) {
+  if (operation_ == nullptr) {
+    return nullptr;
+  }
+  Slot& slot = operation_->slot();
+  if (slot.answered || std::find(command_ids.begin(), command_ids.end(), slot.command_id) ==
+                           command_ids.end()) {
+    return nullptr;
+  }
+  slot.answered = true;
+  completion_ = make_completion(Status::kTaskAborted, {});
+  return &slot;
 }
 
 void Dispatcher::advance_operation() {

@@ -114,6 +114,9 @@ bool Loop::take_one() {
       log::info(lun_, "task management function {} for {} commands in flight", tmr_.type,
                 tmr_.command_ids.size());
       dispatcher_.cancel_copies(tmr_.command_ids);
+      if (const Slot* operation = dispatcher_.answer_operation(tmr_.command_ids)) {
+        send(*operation);
+      }
       return true;
     case kernel::Ring::Next::kBroken:
       broken_told_ = true;

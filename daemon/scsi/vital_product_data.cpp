@@ -130,7 +130,7 @@ void third_party_copy(const Lun& lun, DataIn& data) {
 
 // SBC-4 "Block Limits VPD page".
 void block_limits(const Lun& lun, DataIn& data) {
-  data.put8(0x00);  // WSNZ 0: WRITE SAME of zero blocks goes to the last one
+  data.put8(0x01);  // WSNZ: WRITE SAME of zero blocks is refused, as LIO and tcmu-runner do
   data.put8(lun.has(kCanCompareAndWrite) ? lun.max_compare_and_write_blocks : 0);
   data.put16(0x00);  // OPTIMAL TRANSFER LENGTH GRANULARITY
   data.put32(lun.max_transfer_blocks);

@@ -28,23 +28,17 @@ Outcome write_same(const Context& c) {
   if ((flags & (kPbdata | kLbdata)) != 0) {
     return invalid_flag(c, (flags & kPbdata) != 0 ? 2 : 1);
   }
-  Extent extent = decode_extent(c);
+  const Extent extent = decode_extent(c);
   if (!within_medium(c.lun, extent)) {
     return lba_out_of_range(c);
   }
-  if (extent.blocks == 0) {
-    extent.blocks = c.lun.blocks - extent.lba;
-  }
   const uint64_t limit = c.lun.max_write_same_blocks;
-  if (limit != 0 && extent.blocks > limit) {
+  if (extent.blocks == 0 || (limit != 0 && extent.blocks > limit)) {
     return invalid_field(c.description.length.offset);
   }
   const bool no_data = c.description.cdb_length != 10 && (flags & kNdob) != 0;
   if (!no_data && c.command.data_length != c.lun.block_size) {
     return invalid_field(c.description.length.offset);
-  }
-  if (extent.blocks == 0) {  // from behind the last block on
-    return good();
   }
   return ask_handler({.op = no_data ? BlockOp::kWriteZeroes : BlockOp::kWriteSame,
                       .may_unmap = may_unmap,

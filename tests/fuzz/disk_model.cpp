@@ -112,10 +112,7 @@ std::string DiskModel::judge(std::span<const uint8_t> cdb, std::span<const uint8
     return "no answer";
   }
   const Does does = what_it_does(cdb);
-  Command c{cdb, data_out, data_in_length, outcome, failed, extent_of(cdb)};
-  if (does == Does::kWriteSame && c.extent.blocks == 0) {  // WSNZ 0: to the last one
-    c.extent.blocks = medium_.blocks() - std::min(medium_.blocks(), c.extent.lba);
-  }
+  const Command c{cdb, data_out, data_in_length, outcome, failed, extent_of(cdb)};
   if (const auto decided = by_state(c, does != Does::kNothing)) {
     return *decided;
   }
@@ -329,6 +326,9 @@ std::string DiskModel::verify(const Command& c) {
 }
 
 std::string DiskModel::write_same(const Command& c) {
+  if (c.extent.blocks == 0) {
+    return c.outcome.good() ? "GOOD for a WRITE SAME of no blocks, with WSNZ 1" : "";
+  }
   const bool no_data = c.cdb.size() != 10 && (c.extent.flags & 0x01) != 0;
   const bool enough = no_data || c.data_out.size() >= kBlock;
   if (c.outcome.good() && !enough) {

@@ -95,6 +95,12 @@ Result<void> FakeDevice::write_attribute(std::string_view path, std::string_view
     }
     ring_.set_queue_full_timeout(*seconds);
   }
+  if (path == "attrib/tmr_notification") {
+    if (value != "0" && value != "1") {
+      return fail(EINVAL, "{}/{}: {}", uio_name(), path, value);
+    }
+    ring_.set_tmr_notification(value == "1");
+  }
   found->second = value;
   return {};
 }

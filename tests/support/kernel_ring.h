@@ -99,6 +99,7 @@ class KernelRing {
   [[nodiscard]] bool blocked() const { return blocked_; }
   [[nodiscard]] bool free_kept_buffer(uint16_t id);
   void set_queue_full_timeout(int seconds) { options_.queue_full_timeout_s = seconds; }
+  void set_tmr_notification(bool enabled) { options_.tmr_notification = enabled; }
 
   // Where the daemon has its map, for ThreadSanitizer; nullptr: nowhere.
   void set_daemon_view(std::byte* daemon_base);

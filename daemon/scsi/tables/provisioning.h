@@ -54,8 +54,8 @@ inline constexpr CommandDescription kProvisioningCommands[] = {
     // SBC-4 "WRITE SAME (10)", "(16)", "(32)".
     //   WRPROTECT other than 0; ANCHOR (ANC_SUP is 0); UNMAP where the LUN can't; PBDATA or LBDATA
     //   (obsolete, ask for other data than the buffer's): 05/24/00
-    //   number of blocks 0 (Block Limits says WSNZ 0): to the last one
-    //   more blocks than MAXIMUM WRITE SAME LENGTH: 05/24/00
+    //   number of blocks 0 (Block Limits says WSNZ 1), or more than MAXIMUM WRITE SAME LENGTH:
+    //   05/24/00
     //   NDOB (not in 10): zeroes, whatever the data buffer holds; else the buffer must be exactly
     //   one block: 05/24/00
     {.opcode = 0x41,

@@ -132,9 +132,9 @@ TEST_F(LunCopiesTest, AnUnknownLunIsNotReachable) {
 }
 
 TEST_F(LunCopiesTest, WhatIsOutOfRangeOrOfOtherBlocksIsRefusedBeforeAnythingIsCopied) {
-  expect_illegal(copy(a_, xcopy_list(0, kNone, {cscd(a_.naa, 512)},
-                                     {{0, 0, 8, 0, 64}, {0, 0, 8, 0, (8 << 20) / 512 - 7}})),
-                 asc::kLbaOutOfRange);
+  expect_sense(copy(a_, xcopy_list(0, kNone, {cscd(a_.naa, 512)},
+                                   {{0, 0, 8, 0, 64}, {0, 0, 8, 0, (8 << 20) / 512 - 7}})),
+               {.key = SenseKey::kCopyAborted, .code = asc::kNone, .segment = 1});
   expect_illegal(copy(a_, xcopy_list(0, kNone, {cscd(a_.naa, 4096)}, {{0, 0, 8, 0, 64}})),
                  asc::kInvalidFieldInParameterList);
   EXPECT_EQ(a_.lun->performed, 0U);

@@ -92,7 +92,6 @@ class DeviceCopyTest : public ::testing::TestWithParam<Model> {
     spec.name = serial;
     spec.serial = serial;
     spec.bytes = kBytes;
-    spec.ring.tmr_notification = true;
     spec.ring.command_timeout = command_timeout;
     auto added = kernel_.add_device(spec);
     auto event = kernel_.next_event();

@@ -116,13 +116,28 @@ TEST_P(LongDeviceTest, InTheBackgroundItLeavesInitiatorsTheirAnswers) {
   EXPECT_TRUE(all(0));
 }
 
-TEST_P(LongDeviceTest, AResetDoesNotStopIt) {
-  delay_ms_ = 2;
+// The kernel, and with it the initiator's reset, waits for the command: the answer doesn't wait for
+// the end.
+TEST_P(LongDeviceTest, AResetEndsTheWaitingForItAndNotTheWork) {
+  delay_ms_ = 4;
   const Ticket ticket = fake_->submit(kOverwrite, Bytes{3, 0, 0, 1, 0xA5});
   EXPECT_TRUE(client_->test_unit_ready().check(0x02, 0x04, 0x1B));
   fake_->task_management(5, {&ticket, 1});
-  EXPECT_TRUE(ticket.wait().good());
+  EXPECT_EQ(ticket.wait().status, 0x40);
+  EXPECT_TRUE(client_->test_unit_ready().check(0x02, 0x04, 0x1B));
+  EXPECT_TRUE(wait_while(0x02, 0x04, 0x1B));
   EXPECT_TRUE(all(0xA5));
+}
+
+TEST_P(LongDeviceTest, ALunClosesAmidWorkThatNobodyWaitsFor) {
+  delay_ms_ = 20;
+  const Ticket ticket = fake_->submit(kOverwrite, kManyPasses);
+  EXPECT_TRUE(client_->test_unit_ready().check(0x02, 0x04, 0x1B));
+  fake_->task_management(1, {&ticket, 1});
+  fake_->task_management(5, {&ticket, 1});
+  EXPECT_EQ(ticket.wait().status, 0x40);
+  device_->shut_down(std::chrono::steady_clock::now() + 10s);
+  EXPECT_TRUE(reached(State::kClosed));
 }
 
 TEST_P(LongDeviceTest, EachRequestOfAFormatMayBeTheOneThatFails) {
