@@ -162,12 +162,12 @@ bool LunCopies::wants_ways(std::span<const uint8_t> list, uint64_t came) const {
   scsi::ExtendedCopy copy;
   static_cast<void>(scsi::decode_extended_copy(list, copy));
   const auto own = scsi::naa_of(self->told()->serial);
-  return std::any_of(
-      copy.cscd.begin(), copy.cscd.begin() + static_cast<long>(copy.cscds),
-      [&own](const scsi::CopyCscd& cscd) {
-        return !own || !std::equal(own->begin(), own->end(), cscd.naa.begin(),
-                                   cscd.naa.begin() + static_cast<long>(cscd.naa_length));
-      });
+  return std::any_of(copy.cscd.begin(), copy.cscd.begin() + static_cast<long>(copy.cscds),
+                     [&own](const scsi::CopyCscd& cscd) {
+                       return !own ||
+                              !std::equal(own->begin(), own->end(), cscd.naa.begin(),
+                                          cscd.naa.begin() + static_cast<long>(cscd.naa_length));
+                     });
 }
 
 // nullptr: there is none, or the command may not touch it, which initiators can't tell apart.
@@ -201,10 +201,11 @@ bool LunCopies::may_use(const Lun& self, const Lun& other, const Ways* ways, boo
             ? std::string("configfs knows no port that this LUN is reached by")
             : fmt::format("{} leads to this LUN and {}", found->way->name,
                           found->only_reads ? "only to reading that one" : "not to that one");
-    log::warning(self.name(),
-                 "an initiator's EXTENDED COPY may not {} {}: {}. Map both LUNs {}wherever this one "
-                 "is mapped, or set third_party_copy = \"all\" in tcmu.conf",
-                 writes ? "write" : "read", other.name(), why, writes ? "for writing " : "");
+    log::warning(
+        self.name(),
+        "an initiator's EXTENDED COPY may not {} {}: {}. Map both LUNs {}wherever this one "
+        "is mapped, or set third_party_copy = \"all\" in tcmu.conf",
+        writes ? "write" : "read", other.name(), why, writes ? "for writing " : "");
   }
   return false;
 }
@@ -239,8 +240,7 @@ Answer LunCopies::resolve(const scsi::ExtendedCopy& copy, const Ways* ways,
   return {};
 }
 
-LunCopies::Begun LunCopies::extended_copy(std::span<const uint8_t> list, uint64_t came,
-                                          Done done) {
+LunCopies::Begun LunCopies::extended_copy(std::span<const uint8_t> list, uint64_t came, Done done) {
   scsi::ExtendedCopy copy;
   static_cast<void>(scsi::decode_extended_copy(list, copy));
   const bool has_identifier = copy.usage != scsi::ExtendedCopy::Usage::kNone;
@@ -250,7 +250,8 @@ LunCopies::Begun LunCopies::extended_copy(std::span<const uint8_t> list, uint64_
     }
   }
   std::vector<Move> moves;
-  if (Answer bad = resolve(copy, are_fresh(came) ? ways_.get() : nullptr, moves); bad.status != Status::kGood) {
+  if (Answer bad = resolve(copy, are_fresh(came) ? ways_.get() : nullptr, moves);
+      bad.status != Status::kGood) {
     return {.answer = bad};
   }
   Place place = manager_->take_place();

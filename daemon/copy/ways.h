@@ -19,7 +19,7 @@ struct Way {
     std::string lun;  // "user_0/disk"
     bool writable = false;
   };
-  std::string name;             // its directory: "iscsi/iqn.x:y/tpgt_1/acls/iqn.x:z"
+  std::string name;            // its directory: "iscsi/iqn.x:y/tpgt_1/acls/iqn.x:z"
   std::vector<Reach> reach{};  // each LUN once, ascending
 
   // Puts a LUN in its place; of one that is mapped twice, what is allowed by either is.
@@ -43,9 +43,9 @@ struct Objection {
 };
 
 // Nobody knows by which way a command came to LUN `home`. So it may read LUN `other`, and with
-// `writes` write it, if that can be done by each that leads to `home`: then whoever sent it could do
-// as much without us. A LUN may always be copied within itself: the kernel takes no EXTENDED COPY
-// from where it is write-protected. nullopt: no objection.
+// `writes` write it, if that can be done by each that leads to `home`: then whoever sent it could
+// do as much without us. A LUN may always be copied within itself: the kernel takes no EXTENDED
+// COPY from where it is write-protected. nullopt: no objection.
 [[nodiscard]] std::optional<Objection> objection(const Ways& ways, std::string_view home,
                                                  std::string_view other, bool writes);
 

@@ -30,7 +30,7 @@ constexpr auto kRemovalPatience = 20s;
 constexpr uint64_t kConfigfsFresh = 1'000'000'000;  // ns
 // How long a copy may wait to be told which LUNs it may name.
 constexpr auto kWaysPatience = 2s;
-constexpr uint32_t kMaxPollLimit = 1000;            // µs
+constexpr uint32_t kMaxPollLimit = 1000;  // µs
 
 Result<uint32_t> parse_poll_limit(const std::string& text) {
   uint32_t value = 0;

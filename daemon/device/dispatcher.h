@@ -228,7 +228,7 @@ class Dispatcher {
   std::shared_ptr<PostBox> posts_;
   bool refuse_copies_ = false;
   uint64_t ways_told_ = 0;  // how often
-  bool guarding_ = false;  // tokens stand for data of this LUN; counted in special_
+  bool guarding_ = false;   // tokens stand for data of this LUN; counted in special_
 
   kernel::Completion completion_;
   kernel::Completion deferred_;  // of a command that was answered before it failed

@@ -11,10 +11,10 @@
 
 namespace tcmud::kernel {
 
-// configfs of the fabrics, to be looked through. An rmdir or rm there has its directory locked until
-// the commands of a LUN are answered, so each call may wait for commands of ours: never to be called
-// by one whom such a command waits for. It depends on no KernelPort, so that a thread that hangs in
-// it can be left behind. Any thread.
+// configfs of the fabrics, to be looked through. An rmdir or rm there has its directory locked
+// until the commands of a LUN are answered, so each call may wait for commands of ours: never to be
+// called by one whom such a command waits for. It depends on no KernelPort, so that a thread that
+// hangs in it can be left behind. Any thread.
 class FabricTree {
  public:
   virtual ~FabricTree() = default;

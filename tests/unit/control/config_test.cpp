@@ -61,7 +61,7 @@ TEST(Config, who_may_copy_is_one_of_three) {
             ThirdPartyCopy::kSameInitiators);
   for (const char* value : {"\"none\"", "\"\"", "1", "false", "[\"all\"]"}) {
     EXPECT_EQ(error_of(std::string("third_party_copy = ") + value),
-                "1:20: third_party_copy must be \"same_initiators\", \"all\" or \"off\"");
+              "1:20: third_party_copy must be \"same_initiators\", \"all\" or \"off\"");
   }
 }
 

@@ -140,8 +140,7 @@ class WaysOfLunCopies : public LunCopiesTest {
   // A copy of one block from one CSCD to another: 0 is the LUN itself, 1 the other, 2 nobody.
   Bytes list(uint16_t from, uint16_t to) const {
     return xcopy_list(0, kNone,
-                      {cscd(home_.naa, 512), cscd(other_.naa, 512),
-                       cscd(*scsi::naa_of("nobody"), 512)},
+                      {cscd(home_.naa, 512), cscd(other_.naa, 512), cscd(*scsi::naa_of("cc"), 512)},
                       {{from, to, 1, 0, 64}});
   }
   Answer copy(uint16_t from, uint16_t to, uint64_t came = 1) {
@@ -152,17 +151,16 @@ class WaysOfLunCopies : public LunCopiesTest {
   void know(bool reached, bool writable, uint64_t read_at = 1) {
     auto ways = std::make_shared<Ways>(Ways{.read_at = read_at, .ways = {}});
     Way& way = ways->ways.emplace_back(Way{.name = "here"});
-    way.add("home", true);
+    way.add("dddd", true);
     if (reached) {
-      way.add("other", writable);
+      way.add("eeee", writable);
     }
     home_.copies.set_ways(std::move(ways));
   }
-  static inline const Sense kNotReachable = {.key = SenseKey::kCopyAborted,
-                                             .code = asc::kCopyTargetDeviceNotReachable,
-                                             .segment = 0};
-  Side home_{manager_, 512, "home", Partners::kSameWays};
-  Side other_{manager_, 512, "other", Partners::kSameWays};
+  static inline const Sense kNotReachable = {
+      .key = SenseKey::kCopyAborted, .code = asc::kCopyTargetDeviceNotReachable, .segment = 0};
+  Side home_{manager_, 512, "dddd", Partners::kSameWays};
+  Side other_{manager_, 512, "eeee", Partners::kSameWays};
 };
 
 TEST_F(WaysOfLunCopies, ACopyIsAllowedWhereEveryWayLeadsToBoth) {
@@ -188,7 +186,7 @@ TEST_F(WaysOfLunCopies, ALunThatMayNotBeNamedLooksLikeNone) {
     expect_sense(copy(0, named), kNotReachable);
     expect_sense(copy(named, 0), kNotReachable);
     const auto wrong =
-        xcopy_list(0, kNone, {cscd(named == 1 ? other_.naa : *scsi::naa_of("nobody"), 4096)},
+        xcopy_list(0, kNone, {cscd(named == 1 ? other_.naa : *scsi::naa_of("cc"), 4096)},
                    {{kThis, 0, 8, 0, 1ULL << 50}});
     expect_sense(*home_.copies.extended_copy(wrong, 1, keep()).answer, kNotReachable);
   }
@@ -210,7 +208,7 @@ TEST_F(WaysOfLunCopies, WhatIsNotKnownOrTooOldAllowsNothing) {
 
 TEST_F(WaysOfLunCopies, WaysAreWantedByWhoNamesAnythingButTheLunItself) {
   const auto own = xcopy_list(0, kNone, {cscd(home_.naa, 512)}, {{0, kThis, 1, 0, 64}});
-  const auto nobody = xcopy_list(0, kNone, {cscd(*scsi::naa_of("nobody"), 512)}, {{0, 0, 1, 0, 64}});
+  const auto nobody = xcopy_list(0, kNone, {cscd(*scsi::naa_of("cc"), 512)}, {{0, 0, 1, 0, 64}});
   EXPECT_FALSE(home_.copies.wants_ways(own, 1));
   EXPECT_TRUE(home_.copies.wants_ways(list(0, 1), 1));
   EXPECT_TRUE(home_.copies.wants_ways(nobody, 1));
@@ -239,7 +237,7 @@ TEST_F(WaysOfLunCopies, TheLogTellsOnceWhatIsMissingWhere) {
   log::set_sink(nullptr);
   ASSERT_EQ(warnings().size(), 1U);
   EXPECT_EQ(warnings().front(),
-            "home: an initiator's EXTENDED COPY may not write other: here leads to this LUN and "
+            "dddd: an initiator's EXTENDED COPY may not write eeee: here leads to this LUN and "
             "only to reading that one. Map both LUNs for writing wherever this one is mapped, or "
             "set third_party_copy = \"all\" in tcmu.conf");
 }

@@ -565,6 +565,7 @@ TEST_P(WaysOfDevices, ACopyIsAnsweredThoughConfigfsIsLockedAndOtherCommandsGoOn)
 TEST_P(WaysOfDevices, ALunThatClosesAnswersACopyThatWaitsForConfigfs) {
   fabrics_.hang(true);
   const Ticket waiting = start_copy(a_, a_to_b(8));
+  ASSERT_TRUE(eventually([this] { return fabrics_.walks() > 0; }));
   shut_down(a_);
   const Outcome outcome = waiting.wait();
   EXPECT_TRUE(outcome.status == 0x08 || is_refused(outcome)) << outcome.describe();

@@ -93,7 +93,8 @@ TEST_F(WaysOfFabrics, WhoNeedsNoAclReachesAllLunsOfTheGroup) {
   set("dynamic_sessions", "iqn.x:left");
   EXPECT_EQ(shown(fabrics_), acl(kOne, " user_1/a") + anybody);
   set("attrib/demo_mode_write_protect", "0");
-  EXPECT_EQ(shown(fabrics_), acl(kOne, " user_1/a") + std::string(kIscsi) + ": user_1/a user_2/b\n");
+  EXPECT_EQ(shown(fabrics_),
+            acl(kOne, " user_1/a") + std::string(kIscsi) + ": user_1/a user_2/b\n");
   set("dynamic_sessions", "");
   EXPECT_EQ(shown(fabrics_), acl(kOne, " user_1/a"));
 }

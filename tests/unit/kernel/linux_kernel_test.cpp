@@ -65,9 +65,9 @@ TEST(LinuxKernel, ShowsDirectoriesAndLinksOfFabrics) {
   };
   EXPECT_EQ(shown(""), std::vector<std::string>{"iscsi"});
   EXPECT_EQ(shown("iscsi/iqn.x:y/tpgt_1/lun"), std::vector<std::string>{"lun_0"});
-  EXPECT_EQ(shown("iscsi/iqn.x:y/tpgt_1/lun/lun_0"),
-            (std::vector<std::string>{"any -> ../../../../../../target/core/user_0/d",
-                                      "statistics"}));
+  EXPECT_EQ(
+      shown("iscsi/iqn.x:y/tpgt_1/lun/lun_0"),
+      (std::vector<std::string>{"any -> ../../../../../../target/core/user_0/d", "statistics"}));
   EXPECT_EQ(tree->list("iscsi/iqn.x:y/tpgt_2").error().code, ENOENT);
   EXPECT_EQ(tree->list("iscsi/../..").error().code, EINVAL);
   EXPECT_EQ(tree->read("version").value(), "no directory");
