@@ -270,8 +270,7 @@ void Device::Impl::join_copies() {
   attributes.serial = read_serial(kernel, name);
   copy_lun = std::make_shared<CopyLun>(lun, engine->posts(), view().lun);
   engine->prepare([this](Dispatcher& dispatcher) {
-    const auto partners =
-        settings.ways == nullptr ? copy::Partners::kAll : copy::Partners::kSameWays;
+    const auto partners = settings.ways ? copy::Partners::kSameWays : copy::Partners::kAll;
     dispatcher.set_copies(std::make_unique<copy::LunCopies>(settings.copies, copy_lun, partners),
                           engine->posts());
     dispatcher.set_copy_patience(copy_patience());
@@ -562,12 +561,9 @@ void Device::Impl::refresh() {
 }
 
 void Device::Impl::read_ways() {
-  // On its way out the LUN asks nobody: an rmdir has directories locked.
-  const auto ways = settings.ways == nullptr || removed
-                        ? nullptr
-                        : settings.ways->read(monotonic_ns() - copy::kWaysFresh, kWaysPatience);
-  // Who asks from here on may be too late for this post.
-  reading_ways.store(false);
+  const auto since = monotonic_ns() - copy::kWaysFresh;
+  const auto ways = removed ? nullptr : settings.ways->read(since, kWaysPatience);
+  reading_ways.store(false);  // who asks from here on may be too late for this post
   if (engine != nullptr) {
     engine->post([ways](Dispatcher& dispatcher) { dispatcher.set_ways(ways); });
   }
