@@ -160,11 +160,12 @@ a_lun_goes_while_it_copies() {
   rm "$folder/first.img" "$folder/second.img"
 }
 
-# copied: a copy of the first LUN's beginning to the second's is good; refused: it is as if the second were not there.
-copied() { output_has '[0-9] blocks, [0-9]+ command' sg_xcopy if="$first_sg" of="$second_sg" bs=512 count=128; }
+# copied: a copy of the first LUN's beginning to the second's, which the first is asked for, is good; refused: it is as if the
+# second were not there.
+copied() { output_has '[0-9] blocks, [0-9]+ command' sg_xcopy --on_src if="$first_sg" of="$second_sg" bs=512 count=128; }
 refused() {
   local output
-  output=$(sg_xcopy -v if="$first_sg" of="$second_sg" bs=512 count=128 2>&1) && fail "a copy that is not allowed was done: $output"
+  output=$(sg_xcopy --on_src -v if="$first_sg" of="$second_sg" bs=512 count=128 2>&1) && fail "a copy that is not allowed was done: $output"
   grep -Eiq 'copy target device not reachable' <<<"$output" || fail "instead of 0A/0D/02: $output"
 }
 
