@@ -154,6 +154,20 @@ class Item {
     return std::filesystem::path(*value);
   }
 
+  Result<ThirdPartyCopy> third_party_copy() const {
+    const auto value = node_.value_exact<std::string>();
+    if (value == "same_initiators") {
+      return ThirdPartyCopy::kSameInitiators;
+    }
+    if (value == "all") {
+      return ThirdPartyCopy::kAll;
+    }
+    if (value == "off") {
+      return ThirdPartyCopy::kOff;
+    }
+    return fail(EINVAL, "{}: {} must be \"same_initiators\", \"all\" or \"off\"", at(), key_);
+  }
+
   Result<std::set<std::string, std::less<>>> names() const {
     std::set<std::string, std::less<>> all;
     const toml::array* list = node_.as_array();
@@ -204,6 +218,9 @@ Result<void> take(std::string_view key, const toml::node& node, Config& config) 
   }
   if (key == "poll_us") {
     return put(item.number(0, 1000), config.poll_us);
+  }
+  if (key == "third_party_copy") {
+    return put(item.third_party_copy(), config.third_party_copy);
   }
   if (key == "foreign_subtypes") {
     return put(item.names(), config.foreign_subtypes);

@@ -15,6 +15,13 @@
 
 namespace tcmud::control {
 
+// Which LUNs an EXTENDED COPY may name besides the one that it was sent to.
+enum class ThirdPartyCopy : uint8_t {
+  kSameInitiators,  // those that everybody who reaches the one reaches, too
+  kAll,             // all of the daemon's
+  kOff,             // none: there are no copies and no tokens
+};
+
 // What tcmu.conf says. A key that isn't there leaves its member at the default, or empty where the
 // command line or the environment may have a say.
 struct Config {
@@ -23,6 +30,8 @@ struct Config {
   std::optional<std::filesystem::path>
       handler_path;       // handler_path = "/usr/lib/tcmud"; read at start only
   uint32_t poll_us = 50;  // poll_us = 0..1000 (µs), for LUNs opened from then on
+  // third_party_copy = "same_initiators" | "all" | "off", for LUNs opened from then on
+  ThirdPartyCopy third_party_copy = ThirdPartyCopy::kSameInitiators;
   std::set<std::string, std::less<>>
       foreign_subtypes;  // foreign_subtypes = ["overlaybd"]: another daemon's
 

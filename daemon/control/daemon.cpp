@@ -31,9 +31,8 @@ Daemon::Daemon(Options options, KernelLink kernel, dbus::Service::Timing bus_tim
     : options_(std::move(options)),
       kernel_(std::move(kernel)),
       bus_timing_(bus_timing),
-      lost_events_timing_(lost_events_timing) {
-  settings_.copies = std::make_shared<copy::CopyManager>();
-}
+      lost_events_timing_(lost_events_timing),
+      ways_(std::make_shared<device::WayReader>(kernel_.port.fabrics())) {}
 
 Daemon::~Daemon() = default;
 
@@ -233,6 +232,8 @@ void Daemon::apply(const Config& config) {
     logging_->set_directory(directory);
   }
   settings_.poll_limit_us = config.poll_us;
+  settings_.copies = config.third_party_copy == ThirdPartyCopy::kOff ? nullptr : copies_;
+  settings_.ways = config.third_party_copy == ThirdPartyCopy::kAll ? nullptr : ways_;
   for (const std::string& warning : config.warnings) {
     log::warning("", "{}:{}", config_->path().string(), warning);
   }

@@ -55,6 +55,9 @@ class Daemon {
   std::optional<ConfigFile> config_;
   std::optional<InstanceLock> lock_;
   std::filesystem::path log_dir_;
+  // What LUNs are given of these is up to the configuration.
+  const std::shared_ptr<copy::CopyManager> copies_ = std::make_shared<copy::CopyManager>();
+  const std::shared_ptr<device::WayReader> ways_;
   device::Settings settings_;
   std::unique_ptr<EventLoop> loop_;
   // Handlers are loaded before anything that runs their code, and go after it.

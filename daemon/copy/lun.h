@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include <sys/uio.h>
 
@@ -33,6 +34,9 @@ class Lun {
   // Does the request like a command of an initiator's: checked against the LUN as it is by then.
   // Returns at once. False: the LUN is closed.
   [[nodiscard]] virtual bool start(Request& request) = 0;
+
+  // "user_0/disk", as configfs and the log name it.
+  [[nodiscard]] virtual const std::string& name() const = 0;
 
   // What initiators are told, as it was last; never nullptr.
   [[nodiscard]] virtual std::shared_ptr<const scsi::Lun> told() const = 0;

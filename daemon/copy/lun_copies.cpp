@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "scsi/designator.h"
 
 namespace tcmud::copy {
 namespace {
@@ -18,6 +20,8 @@ using End = CopyResult::End;
 constexpr size_t kMaxRecords = 64;
 // Tokens of one LUN: each write to it is compared with all of them.
 constexpr size_t kMaxGuarded = 64;
+// Between two lines of the log about copies that a LUN's initiators may not make.
+constexpr uint64_t kObjectionsApart = 10'000'000'000;  // ns
 
 Answer refuse(SenseKey key, scsi::AdditionalSense code) {
   return {.status = Status::kCheckCondition, .sense = {.key = key, .code = code}};
@@ -149,20 +153,69 @@ uint64_t LunCopies::deadline() const {
   return patience_ns_ == 0 ? 0 : monotonic_ns() + patience_ns_;
 }
 
-std::shared_ptr<Lun> LunCopies::resolve(const scsi::ExtendedCopy& copy, uint16_t cscd) const {
+bool LunCopies::wants_ways(std::span<const uint8_t> list, uint64_t came) const {
+  const std::shared_ptr<Lun> self = self_.lock();
+  if (partners_ == Partners::kAll || are_fresh(came) || self == nullptr) {
+    return false;
+  }
+  scsi::ExtendedCopy copy;
+  static_cast<void>(scsi::decode_extended_copy(list, copy));
+  const auto own = scsi::naa_of(self->told()->serial);
+  return std::any_of(copy.cscd.begin(), copy.cscd.begin() + static_cast<long>(copy.cscds),
+                     [&own](const scsi::CopyCscd& cscd) {
+                       return !own ||
+                              !std::equal(own->begin(), own->end(), cscd.naa.begin(),
+                                          cscd.naa.begin() + static_cast<long>(cscd.naa_length));
+                     });
+}
+
+// nullptr: there is none, or the command may not touch it, which initiators can't tell apart.
+std::shared_ptr<Lun> LunCopies::resolve(const scsi::ExtendedCopy& copy, uint16_t cscd,
+                                        const Ways* ways, bool writes) {
+  std::shared_ptr<Lun> self = self_.lock();
   if (cscd == scsi::kThisLogicalUnit) {
-    return self_.lock();
+    return self;
   }
   const scsi::CopyCscd& wanted = copy.cscd[cscd];
-  return manager_->find(std::span(wanted.naa).first(wanted.naa_length));
+  std::shared_ptr<Lun> found = manager_->find(std::span(wanted.naa).first(wanted.naa_length));
+  const bool usable = found != nullptr && self != nullptr && may_use(*self, *found, ways, writes);
+  return usable ? std::move(found) : nullptr;
+}
+
+bool LunCopies::may_use(const Lun& self, const Lun& other, const Ways* ways, bool writes) {
+  if (partners_ == Partners::kAll || &self == &other) {
+    return true;
+  }
+  const auto found =
+      ways == nullptr ? Objection{} : objection(*ways, self.name(), other.name(), writes);
+  if (!found) {
+    return true;
+  }
+  if (const uint64_t now = monotonic_ns();
+      objected_ns_ == 0 || now - objected_ns_ > kObjectionsApart) {
+    objected_ns_ = now;
+    const std::string why =
+        ways == nullptr ? std::string("configfs could not be read, to see who reaches it")
+        : found->way == nullptr
+            ? std::string("configfs knows no port that this LUN is reached by")
+            : fmt::format("{} leads to this LUN and {}", found->way->name,
+                          found->only_reads ? "only to reading that one" : "not to that one");
+    log::warning(
+        self.name(),
+        "an initiator's EXTENDED COPY may not {} {}: {}. Map both LUNs {}wherever this one "
+        "is mapped, or set third_party_copy = \"all\" in tcmu.conf",
+        writes ? "write" : "read", other.name(), why, writes ? "for writing " : "");
+  }
+  return false;
 }
 
 // What each segment comes to. Everything is looked at before anything is copied.
-Answer LunCopies::resolve(const scsi::ExtendedCopy& copy, std::vector<Move>& moves) {
+Answer LunCopies::resolve(const scsi::ExtendedCopy& copy, const Ways* ways,
+                          std::vector<Move>& moves) {
   for (size_t i = 0; i < copy.segments; ++i) {
     const scsi::CopySegment& segment = copy.segment[i];
-    const std::shared_ptr<Lun> source = resolve(copy, segment.source);
-    const std::shared_ptr<Lun> destination = resolve(copy, segment.destination);
+    const std::shared_ptr<Lun> source = resolve(copy, segment.source, ways, false);
+    const std::shared_ptr<Lun> destination = resolve(copy, segment.destination, ways, true);
     if (source == nullptr || destination == nullptr) {
       return aborted(asc::kCopyTargetDeviceNotReachable, static_cast<uint16_t>(i));
     }
@@ -187,7 +240,7 @@ Answer LunCopies::resolve(const scsi::ExtendedCopy& copy, std::vector<Move>& mov
   return {};
 }
 
-LunCopies::Begun LunCopies::extended_copy(std::span<const uint8_t> list, Done done) {
+LunCopies::Begun LunCopies::extended_copy(std::span<const uint8_t> list, uint64_t came, Done done) {
   scsi::ExtendedCopy copy;
   static_cast<void>(scsi::decode_extended_copy(list, copy));
   const bool has_identifier = copy.usage != scsi::ExtendedCopy::Usage::kNone;
@@ -197,7 +250,8 @@ LunCopies::Begun LunCopies::extended_copy(std::span<const uint8_t> list, Done do
     }
   }
   std::vector<Move> moves;
-  if (Answer bad = resolve(copy, moves); bad.status != Status::kGood) {
+  if (Answer bad = resolve(copy, are_fresh(came) ? ways_.get() : nullptr, moves);
+      bad.status != Status::kGood) {
     return {.answer = bad};
   }
   Place place = manager_->take_place();

@@ -10,10 +10,17 @@
 #include <vector>
 
 #include "copy/copy_manager.h"
+#include "copy/ways.h"
 #include "scsi/extended_copy.h"
 #include "scsi/rod_token.h"
 
 namespace tcmud::copy {
+
+// Which LUNs an EXTENDED COPY may name besides the one that it came to.
+enum class Partners : uint8_t {
+  kSameWays,  // those to which objection() has nothing to say
+  kAll,       // all of the daemon's
+};
 
 // The third-party copy commands of one LUN: what they begin, what has come of them, and the tokens
 // that stand for data of this LUN.
@@ -39,8 +46,8 @@ class LunCopies {
   };
 
   // `self`: this LUN.
-  LunCopies(std::shared_ptr<CopyManager> manager, std::weak_ptr<Lun> self)
-      : manager_(std::move(manager)), self_(std::move(self)) {}
+  LunCopies(std::shared_ptr<CopyManager> manager, std::weak_ptr<Lun> self, Partners partners)
+      : manager_(std::move(manager)), self_(std::move(self)), partners_(partners) {}
   // As close().
   ~LunCopies() { close(); }
   LunCopies(const LunCopies&) = delete;
@@ -49,9 +56,20 @@ class LunCopies {
   // How long a copy may keep its initiator waiting, in ns; 0 = for ever.
   void set_patience(uint64_t ns) { patience_ns_ = ns; }
 
+  // The ways of the machine as they are now; nullptr: they can't be told, and until they can no
+  // other LUN may be named.
+  void set_ways(std::shared_ptr<const Ways> ways) { ways_ = std::move(ways); }
+  [[nodiscard]] bool knows_ways() const { return ways_ != nullptr; }
+
   // The parameter lists are those that scsi::execute() found valid, for the Lun that it was asked
   // with. `response` has scsi::kMaxResponse bytes.
-  [[nodiscard]] Begun extended_copy(std::span<const uint8_t> list, Done done);
+
+  // Does the answer to an EXTENDED COPY that came at `came` (CLOCK_MONOTONIC, ns) depend on ways
+  // that were read more than kWaysFresh before? Does not depend on whether the LUNs that it names
+  // exist, so that nobody finds out by the time that it takes.
+  [[nodiscard]] bool wants_ways(std::span<const uint8_t> list, uint64_t came) const;
+  // Where ways are wanted, other LUNs are not reachable.
+  [[nodiscard]] Begun extended_copy(std::span<const uint8_t> list, uint64_t came, Done done);
   [[nodiscard]] Begun write_using_token(const scsi::Lun& lun, uint32_t list_identifier,
                                         std::span<const uint8_t> list, Done done);
   // No write that began before may be under way in the ranges.
@@ -96,13 +114,22 @@ class LunCopies {
   [[nodiscard]] Record* find(bool token_command, uint32_t list_identifier);
   // An answer where the identifier is in use, or there is no room.
   [[nodiscard]] std::optional<Answer> make_room(bool token_command, uint32_t list_identifier);
-  [[nodiscard]] Answer resolve(const scsi::ExtendedCopy& copy, std::vector<Move>& moves);
-  [[nodiscard]] std::shared_ptr<Lun> resolve(const scsi::ExtendedCopy& copy, uint16_t cscd) const;
+  [[nodiscard]] Answer resolve(const scsi::ExtendedCopy& copy, const Ways* ways,
+                               std::vector<Move>& moves);
+  [[nodiscard]] std::shared_ptr<Lun> resolve(const scsi::ExtendedCopy& copy, uint16_t cscd,
+                                             const Ways* ways, bool writes);
+  [[nodiscard]] bool may_use(const Lun& self, const Lun& other, const Ways* ways, bool writes);
+  [[nodiscard]] bool are_fresh(uint64_t came) const {
+    return ways_ != nullptr && ways_->read_at + kWaysFresh >= came;
+  }
   [[nodiscard]] uint64_t deadline() const;
   void remember(const std::shared_ptr<Copier>& copier);
 
   const std::shared_ptr<CopyManager> manager_;
   const std::weak_ptr<Lun> self_;
+  const Partners partners_;
+  std::shared_ptr<const Ways> ways_;
+  uint64_t objected_ns_ = 0;  // when the log was last told of a copy that was not allowed
   uint64_t patience_ns_ = 0;
   std::deque<Record> records_;  // the oldest first
   std::vector<std::weak_ptr<Copier>> begun_;

@@ -28,7 +28,9 @@ constexpr auto kLongestRetry = 30s;
 constexpr auto kRemovalPatience = 20s;
 // How long what configfs said counts where it doesn't tell of changes.
 constexpr uint64_t kConfigfsFresh = 1'000'000'000;  // ns
-constexpr uint32_t kMaxPollLimit = 1000;            // µs
+// How long a copy may wait to be told which LUNs it may name.
+constexpr auto kWaysPatience = 2s;
+constexpr uint32_t kMaxPollLimit = 1000;  // µs
 
 Result<uint32_t> parse_poll_limit(const std::string& text) {
   uint32_t value = 0;
@@ -112,6 +114,7 @@ struct Device::Impl final : LoopOwner {
   void recover_ring();
   void read_configfs();
   void refresh();
+  void read_ways();
   void set_states(const std::vector<scsi::StateRequest>& requests, uint64_t ticket);
   void publish_view(bool capacity_changed);
 
@@ -120,6 +123,11 @@ struct Device::Impl final : LoopOwner {
   void configfs_wanted() override {
     if (!refreshing.exchange(true)) {
       strand.post([this] { refresh(); });
+    }
+  }
+  void ways_wanted() override {
+    if (!reading_ways.exchange(true)) {
+      strand.post([this] { read_ways(); });
     }
   }
   void ring_broken(const char* reason) override {
@@ -159,6 +167,7 @@ struct Device::Impl final : LoopOwner {
   const StateChanged state_changed;
   std::atomic<State> state{State::kOpening};  // set on the strand, read anywhere
   std::atomic<bool> refreshing{false};        // a refresh is to come: one is enough
+  std::atomic<bool> reading_ways{false};      // so it is with ways, until they are posted
   static constexpr int kNotTelling = -1;
   // What the strand is just writing to attrib/emulate_write_cache; read by reconfigure().
   std::atomic<int> telling_write_cache{kNotTelling};
@@ -264,9 +273,10 @@ void Device::Impl::join_copies() {
   }
   // An initiator may name the LUN to another one before anybody asks this one who it is.
   attributes.serial = read_serial(kernel, name);
-  copy_lun = std::make_shared<CopyLun>(engine->posts(), view().lun);
+  copy_lun = std::make_shared<CopyLun>(lun, engine->posts(), view().lun);
   engine->prepare([this](Dispatcher& dispatcher) {
-    dispatcher.set_copies(std::make_unique<copy::LunCopies>(settings.copies, copy_lun),
+    const auto partners = settings.ways ? copy::Partners::kSameWays : copy::Partners::kAll;
+    dispatcher.set_copies(std::make_unique<copy::LunCopies>(settings.copies, copy_lun, partners),
                           engine->posts());
     dispatcher.set_copy_patience(copy_patience());
   });
@@ -553,6 +563,15 @@ void Device::Impl::refresh() {
   }
   read_configfs();
   publish_view(false);
+}
+
+void Device::Impl::read_ways() {
+  const auto since = monotonic_ns() - copy::kWaysFresh;
+  const auto ways = removed ? nullptr : settings.ways->read(since, kWaysPatience);
+  reading_ways.store(false);  // who asks from here on may be too late for this post
+  if (engine != nullptr) {
+    engine->post([ways](Dispatcher& dispatcher) { dispatcher.set_ways(ways); });
+  }
 }
 
 void Device::Impl::set_states(const std::vector<scsi::StateRequest>& requests, uint64_t ticket) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "copy/copy_manager.h"
+#include "device/way_reader.h"
 #include "kernel/kernel_port.h"
 #include "plugin/registry.h"
 
@@ -20,6 +21,8 @@ struct Settings {
   uint32_t poll_limit_us = 50;
   // What LUNs have in common that copy between each other; nullptr: no third-party copies.
   std::shared_ptr<copy::CopyManager> copies{};
+  // Who tells which of them a copy may name; nullptr: it may name all.
+  std::shared_ptr<WayReader> ways{};
 };
 
 enum class State {

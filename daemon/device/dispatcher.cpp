@@ -50,6 +50,9 @@ Dispatcher::Next Dispatcher::start(Slot& slot) {
 // What was changed before the command came is told; what changes later needn't be, or a command
 // might wait for ever while somebody makes many changes.
 Dispatcher::Next Dispatcher::start_again(Slot& slot) {
+  if (slot.awaits_ways != 0) {
+    return slot.ways_told != ways_told_ || refuse_copies_ ? execute(slot) : Next::kWays;
+  }
   const bool known = view_.known_changes >= slot.awaited_changes && !view_.expired();
   return known || refuse_modes_ ? execute(slot) : Next::kConfigfs;
 }

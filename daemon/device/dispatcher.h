@@ -45,6 +45,7 @@ class Dispatcher {
     kGroupStates,    // take_state_requests() are to be put in force, then
                      // group_states_set(slot.mode_ticket)
     kConfigfs,       // start_again() when configfs was read again, and the view says so
+    kWays,           // start_again() when set_ways() was called
   };
 
   // `lun` is how the log names it.
@@ -68,7 +69,7 @@ class Dispatcher {
 
   // A command that the ring gave; data buffer and CDB are in the slot.
   [[nodiscard]] Next start(Slot& slot);
-  // After kConfigfs, when something was posted.
+  // After kConfigfs or kWays, when something was posted.
   [[nodiscard]] Next start_again(Slot& slot);
   // A block request of the command that the slot holds; what start() does with what it decoded.
   [[nodiscard]] Next begin(Slot& slot, const scsi::BlockRequest& block);
@@ -117,6 +118,8 @@ class Dispatcher {
 
   // Third-party copies; the LUN's features say whether there are any. `posts` is this loop's.
   void set_copies(std::unique_ptr<copy::LunCopies> copies, std::shared_ptr<PostBox> posts);
+  // What kWays asked for.
+  void set_ways(std::shared_ptr<const copy::Ways> ways);
   // How long a copy may keep its initiator waiting, in ns; 0 = for ever.
   void set_copy_patience(uint64_t ns);
   // The LUN closes, or stops for a while: copies that it began end at once, tokens too, and to who
@@ -227,7 +230,8 @@ class Dispatcher {
   std::unique_ptr<copy::LunCopies> copies_;
   std::shared_ptr<PostBox> posts_;
   bool refuse_copies_ = false;
-  bool guarding_ = false;  // tokens stand for data of this LUN; counted in special_
+  uint64_t ways_told_ = 0;  // how often
+  bool guarding_ = false;   // tokens stand for data of this LUN; counted in special_
 
   kernel::Completion completion_;
   kernel::Completion deferred_;  // of a command that was answered before it failed

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
+#include "base/clock.h"
 #include "device/dispatcher.h"
 #include "device/iovec_ops.h"
 #include "device/status_map.h"
@@ -16,6 +18,13 @@ void Dispatcher::set_copies(std::unique_ptr<copy::LunCopies> copies,
                             std::shared_ptr<PostBox> posts) {
   copies_ = std::move(copies);
   posts_ = std::move(posts);
+}
+
+void Dispatcher::set_ways(std::shared_ptr<const copy::Ways> ways) {
+  ++ways_told_;
+  if (copies_ != nullptr) {
+    copies_->set_ways(std::move(ways));
+  }
 }
 
 void Dispatcher::set_copy_patience(uint64_t ns) {
@@ -43,6 +52,7 @@ void Dispatcher::cancel_copies(std::span<const uint16_t> command_ids) {
 
 Dispatcher::Next Dispatcher::begin_copy(Slot& slot, const scsi::Outcome& outcome,
                                         std::span<const uint8_t> list) {
+  const uint64_t waited_since = std::exchange(slot.awaits_ways, 0);
   if (copies_ == nullptr) {
     return answer_copy(slot, {.status = Status::kCheckCondition,
                               .sense = {.key = scsi::SenseKey::kIllegalRequest,
@@ -71,9 +81,18 @@ Dispatcher::Next Dispatcher::begin_copy(Slot& slot, const scsi::Outcome& outcome
     case Kind::kWriteUsingToken:
       begun = copies_->write_using_token(lun, outcome.copy.list_identifier, list, std::move(done));
       break;
-    default:
-      begun = copies_->extended_copy(list, std::move(done));
+    default: {
+      const uint64_t came = waited_since != 0 ? waited_since : monotonic_ns();
+      // What is told may have been asked for by a command that came before; but that nothing can be
+      // told is the answer.
+      if (copies_->wants_ways(list, came) && (waited_since == 0 || copies_->knows_ways())) {
+        slot.awaits_ways = came;
+        slot.ways_told = ways_told_;
+        return Next::kWays;
+      }
+      begun = copies_->extended_copy(list, came, std::move(done));
       break;
+    }
   }
   if (begun.answer) {
     return answer_copy(slot, *begun.answer);

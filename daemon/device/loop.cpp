@@ -176,6 +176,11 @@ void Loop::act(Slot& slot, Dispatcher::Next next) {
       parked_ = &slot;
       owner_.configfs_wanted();
       break;
+    case Dispatcher::Next::kWays:
+      slot.next_completed = parked_;
+      parked_ = &slot;
+      owner_.ways_wanted();
+      break;
   }
 }
 

@@ -25,6 +25,8 @@ class LoopOwner {
   // An initiator asks for something that configfs says, and what we know may be old: read it again,
   // then post set_view.
   virtual void configfs_wanted() = 0;
+  // An EXTENDED COPY names another LUN, and it has to be known who reaches which: post set_ways.
+  virtual void ways_wanted() = 0;
   // The ring makes no sense any more; nothing is taken from it until it was reset.
   virtual void ring_broken(const char* reason) = 0;
   // The kernel's side is gone without a REMOVED event.

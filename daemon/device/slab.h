@@ -92,9 +92,11 @@ struct alignas(kCacheLine) Slot {
   scsi::ModeChange mode;
   uint64_t mode_ticket = 0;
   uint64_t awaited_changes = 0;  // see Dispatcher::start_again
-  Verdict verdict;               // of a command that was held, see Dispatcher::hold()
-  uint16_t blockers = 0;         // commands that this one waits for
-  Slot* next_holder = nullptr;   // exclusive ones that go on
+  uint64_t awaits_ways = 0;     // when an EXTENDED COPY came that waits for them (ns); 0: none does
+  uint64_t ways_told = 0;       // Dispatcher::ways_told_ at that time
+  Verdict verdict;              // of a command that was held, see Dispatcher::hold()
+  uint16_t blockers = 0;        // commands that this one waits for
+  Slot* next_holder = nullptr;  // exclusive ones that go on
 
   std::shared_ptr<copy::Copier> copier{};         // of a held EXTENDED COPY or WRITE USING TOKEN
   std::unique_ptr<scsi::PopulateToken> populate;  // of a POPULATE TOKEN

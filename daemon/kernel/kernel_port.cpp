@@ -3,6 +3,8 @@
 
 #include <charconv>
 
+#include "kernel/fabric_tree.h"
+
 namespace tcmud::kernel {
 
 Result<std::vector<std::string>> KernelPort::list_port_groups(const DeviceName&) {
@@ -11,6 +13,10 @@ Result<std::vector<std::string>> KernelPort::list_port_groups(const DeviceName&)
 
 Result<std::string> KernelPort::read_fabric_attribute(std::string_view path) {
   return fail(ENOENT, "{}: there are no fabrics", path);
+}
+
+std::shared_ptr<FabricTree> KernelPort::fabrics() {
+  return nullptr;
 }
 
 Result<void> KernelPort::watch(const DeviceName& device, const std::shared_ptr<ChangeCount>&) {

@@ -92,6 +92,8 @@ struct Event {
   Reply reply;
 };
 
+class FabricTree;
+
 struct FoundDevice {
   DeviceName device;
   uint32_t minor = 0;
@@ -128,6 +130,9 @@ class KernelPort {
   // An attribute of a fabric, e.g. "iscsi/iqn.2024-01.org.x:y/tpgt_1/enable". Not on the main
   // thread: an rmdir may have the directory locked until commands have been answered.
   virtual Result<std::string> read_fabric_attribute(std::string_view path);
+
+  // Who exports what to whom, to be looked through; nullptr: the kernel has no fabrics.
+  virtual std::shared_ptr<FabricTree> fabrics();
 
   // From now on `changes` grows whenever wwn/ or alua/ of the device changes, or a port of any
   // fabric; not for groups that are made later, so that it is to be called again before each

@@ -19,6 +19,7 @@ class LinuxKernel final : public KernelPort {
                                std::string_view value) override;
   Result<std::vector<std::string>> list_port_groups(const DeviceName& device) override;
   Result<std::string> read_fabric_attribute(std::string_view path) override;
+  std::shared_ptr<FabricTree> fabrics() override;
   Result<void> watch(const DeviceName& device,
                      const std::shared_ptr<ChangeCount>& changes) override;
   [[nodiscard]] int changes_fd() const override { return watch_.fd(); }

@@ -205,9 +205,10 @@ lun_attrib() {
 
 loop_target() { printf '%s/loopback/naa.6001405%09x\n' "$lio_target" "$(($(lun_index "$1") * 2))"; }
 
+# loop_disk_of H:B:T [LUN]
 loop_disk_of() {
   local block
-  for block in /sys/class/scsi_device/"$1":0/device/block/*; do
+  for block in /sys/class/scsi_device/"$1:${2:-0}"/device/block/*; do
     [[ -d $block && -b /dev/${block##*/} ]] && printf '/dev/%s\n' "${block##*/}" && return 0
   done
   return 1
@@ -225,6 +226,27 @@ loop_attach() {
   lio_wait 20 loop_disk_of "$address" >"$LIO_STATE/disk.$1" ||
     lio_error "no disk appeared for LUN $1 at $address" || return 1
   printf '%s\n' "$(<"$LIO_STATE/disk.$1")"
+}
+
+# loop_attach_beside NAME FIRST: as the second LUN of the target that FIRST is the first of; prints the disk.
+loop_attach_beside() {
+  local target address
+  target=$(loop_target "$2") || return 1
+  mkdir "$target/tpgt_1/lun/lun_1" || return 1
+  ln -s "$(lun_folder "$1")" "$target/tpgt_1/lun/lun_1/backstore" || return 1
+  address=$(<"$target/tpgt_1/address")
+  lio_wait 20 loop_disk_of "$address" 1 >"$LIO_STATE/disk.$1" ||
+    lio_error "no disk appeared for LUN $1 at $address:1" || return 1
+  printf '%s\n' "$(<"$LIO_STATE/disk.$1")"
+}
+
+# loop_detach_beside NAME FIRST
+loop_detach_beside() {
+  local lun
+  lun=$(loop_target "$2")/tpgt_1/lun/lun_1 || return 1
+  rm -f "$LIO_STATE/disk.$1"
+  rm "$lun/backstore" || return 1
+  rmdir "$lun"
 }
 
 # loop_detach NAME
@@ -343,6 +365,8 @@ lio_clear_iscsi_target() {
   local group
   for group in "$1"/tpgt_*; do
     echo 0 >"$group/enable"
+    rm -f "$group"/acls/*/lun_*/mapped
+    rmdir "$group"/acls/*/lun_* "$group"/acls/*
     rm -f "$group"/lun/lun_*/backstore
     rmdir "$group"/lun/lun_* "$group"/np/* "$group"
   done
@@ -350,8 +374,8 @@ lio_clear_iscsi_target() {
 }
 
 lio_clear_loop_target() {
-  rm -f "$1"/tpgt_1/lun/lun_0/backstore
-  rmdir "$1"/tpgt_1/lun/lun_0
+  rm -f "$1"/tpgt_1/lun/lun_*/backstore
+  rmdir "$1"/tpgt_1/lun/lun_*
   echo NULL >"$1"/tpgt_1/nexus
   rmdir "$1"/tpgt_1 "$1"
 }

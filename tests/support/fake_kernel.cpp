@@ -276,12 +276,7 @@ Result<std::vector<std::string>> FakeKernel::list_port_groups(const kernel::Devi
 }
 
 Result<std::string> FakeKernel::read_fabric_attribute(std::string_view path) {
-  const std::lock_guard lock(mutex_);
-  const auto found = fabrics_.find(path);
-  if (found == fabrics_.end()) {
-    return fail(ENOENT, "{}: no such attribute", path);
-  }
-  return found->second;
+  return fabrics_->read(path);
 }
 
 Result<void> FakeKernel::watch(const kernel::DeviceName& device,
@@ -297,8 +292,8 @@ Result<void> FakeKernel::watch(const kernel::DeviceName& device,
 }
 
 void FakeKernel::set_fabric_attribute(std::string_view path, std::string_view value) {
+  fabrics_->set_attribute(path, value);
   const std::lock_guard lock(mutex_);
-  fabrics_.insert_or_assign(std::string(path), std::string(value));
   for (const auto& watcher : watching_) {
     if (const auto changes = watcher.lock()) {
       changes->fetch_add(1);

@@ -14,6 +14,7 @@
 
 #include "kernel/kernel_port.h"
 #include "support/fake_device.h"
+#include "support/fake_fabrics.h"
 #include "support/violations.h"
 
 namespace tcmud::test {
@@ -106,12 +107,15 @@ class FakeKernel final : public kernel::KernelPort {
 
   Result<std::vector<std::string>> list_port_groups(const kernel::DeviceName& device) override;
   Result<std::string> read_fabric_attribute(std::string_view path) override;
+  std::shared_ptr<kernel::FabricTree> fabrics() override { return fabrics_; }
   // Counts at once, on the thread that changes something.
   Result<void> watch(const kernel::DeviceName& device,
                      const std::shared_ptr<kernel::ChangeCount>& changes) override;
 
   // ---- Fabrics. Sets or adds an attribute of one, "iscsi/iqn.x:y/tpgt_1/enable".
   void set_fabric_attribute(std::string_view path, std::string_view value);
+  // All there is of them; what is changed here is told to nobody.
+  [[nodiscard]] FakeFabrics& fabric_tree() { return *fabrics_; }
   // watch() fails: changes aren't told.
   void refuse_watches(bool refuse);
 
@@ -132,7 +136,7 @@ class FakeKernel final : public kernel::KernelPort {
   std::deque<kernel::Event> events_;
   std::vector<std::shared_ptr<EventReply::State>> waiters_;  // the answered ones too
   bool losing_ = false;
-  AttributeMap fabrics_;
+  const std::shared_ptr<FakeFabrics> fabrics_ = std::make_shared<FakeFabrics>();
   std::vector<std::weak_ptr<kernel::ChangeCount>> watching_;
   bool refuse_watches_ = false;
   EventSink sink_;

@@ -21,7 +21,7 @@ output_has() {
   grep -Eiq -- "$pattern" <<<"$output" || fail "$* has no line like '$pattern': $output"
 }
 
-# Two LUNs of 64 MiB; the first 32 MiB of the first are noise.
+# Two LUNs of 64 MiB, of one target: who reaches one reaches both. The first 32 MiB of the first are noise.
 set_up() {
   folder=$(disk_folder)
   bytes=$((64 << 20))
@@ -29,14 +29,14 @@ set_up() {
   for lun in first second; do
     lun_create "$lun" "$(image_config "$folder/$lun.img" create)" "$bytes"
   done
-  first=$(loop_attach first) second=$(loop_attach second)
+  first=$(loop_attach first) second=$(loop_attach_beside second first)
   first_sg=$(sg_of "$first") second_sg=$(sg_of "$second")
   dd if=/dev/urandom of="$first" bs=1M count=32 oflag=direct status=none
 }
 
 tear_down() {
+  loop_detach_beside second first
   loop_detach first
-  loop_detach second
   lun_remove first
   lun_remove second
   expect_stop
@@ -202,7 +202,7 @@ a_lun_goes_while_it_copies() {
   set_up
   sg_xcopy if="$first_sg" of="$second_sg" bs=512 count=131072 >/dev/null 2>&1 &
   local copying=$!
-  loop_detach second
+  loop_detach_beside second first
   lun_remove second
   wait "$copying" || true
   output_has '' sg_turs "$first_sg"
@@ -212,7 +212,67 @@ a_lun_goes_while_it_copies() {
   rm "$folder/first.img" "$folder/second.img"
 }
 
+# copied: a copy of the first LUN's beginning to the second's, which the first is asked for, is good; refused: it is as if the
+# second were not there.
+copied() { output_has '[0-9] blocks, [0-9]+ command' sg_xcopy --on_src if="$first_sg" of="$second_sg" bs=512 count=128; }
+refused() {
+  local output
+  output=$(sg_xcopy --on_src -v if="$first_sg" of="$second_sg" bs=512 count=128 2>&1) && fail "a copy that is not allowed was done: $output"
+  grep -Eiq 'copy target device not reachable' <<<"$output" || fail "instead of 0A/0D/02: $output"
+}
+
+# map GROUP INITIATOR LUN [WRITE_PROTECT]
+map() {
+  mkdir -p "$1/acls/$2/$3"
+  ln -s "$1/lun/$3" "$1/acls/$2/$3/mapped"
+  echo "${4:-0}" >"$1/acls/$2/$3/write_protect"
+}
+unmap() { rm "$1/acls/$2/$3/mapped" && rmdir "$1/acls/$2/$3"; }
+
+# The commands come by the loopback, which reaches both; besides, a target of iSCSI exports both to who has an ACL there. What
+# is taken away counts after a second.
+only_what_every_initiator_reaches() {
+  set_up
+  local one=iqn.2024-01.org.tcmud:one two=iqn.2024-01.org.tcmud:two group
+  group=$lio_target/iscsi/$(iscsi_export first generate_node_acls=0 cache_dynamic_acls=0)/tpgt_1
+  mkdir "$group/lun/lun_1"
+  ln -s "$(lun_folder second)" "$group/lun/lun_1/backstore"
+  copied # nobody has an ACL
+  map "$group" "$one" lun_0
+  map "$group" "$one" lun_1
+  sleep 1.1
+  copied
+  map "$group" "$two" lun_0
+  sleep 1.1
+  refused
+  grep -q "acls/$two leads to this LUN and not to that one" "$(daemon_log)" || fail "the log does not say why"
+  unmap "$group" "$two" lun_0
+  rmdir "$group/acls/$two"
+  sleep 1.1
+  copied
+  echo 1 >"$group/acls/$one/lun_1/write_protect"
+  sleep 1.1
+  refused
+  echo 0 >"$group/acls/$one/lun_1/write_protect"
+  # Open to anybody, and nobody may write: demo mode of LIO.
+  echo 1 >"$group/attrib/demo_mode_write_protect"
+  echo 1 >"$group/attrib/generate_node_acls"
+  sleep 1.1
+  refused
+  echo 0 >"$group/enable"
+  sleep 1.1
+  copied
+  unmap "$group" "$one" lun_0
+  unmap "$group" "$one" lun_1
+  rmdir "$group/acls/$one"
+  rm "$group/lun/lun_1/backstore"
+  rmdir "$group/lun/lun_1"
+  iscsi_unexport first
+  tear_down
+}
+
 run_case told_what_it_can
+run_case only_what_every_initiator_reaches
 run_case between_two_luns
 run_case within_one_lun
 run_case holes_stay_holes

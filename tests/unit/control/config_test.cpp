@@ -32,6 +32,7 @@ TEST(Config, empty_text_means_the_defaults) {
   EXPECT_FALSE(config.log_dir);
   EXPECT_FALSE(config.handler_path);
   EXPECT_EQ(config.poll_us, 50u);
+  EXPECT_EQ(config.third_party_copy, ThirdPartyCopy::kSameInitiators);
   EXPECT_THAT(config.foreign_subtypes, IsEmpty());
   EXPECT_THAT(config.warnings, IsEmpty());
 }
@@ -43,13 +44,25 @@ TEST(Config, every_key_is_read) {
       "log_dir = \"/var/log/tcmu\"\n"
       "handler_path = '/opt/handlers'\n"
       "poll_us = 0\n"
+      "third_party_copy = \"off\"\n"
       "foreign_subtypes = [\"overlaybd\",\n  \"mhvtl\"]\n");
   EXPECT_EQ(config.log_level, log::Level::kDebug);
   EXPECT_EQ(config.log_dir, "/var/log/tcmu");
   EXPECT_EQ(config.handler_path, "/opt/handlers");
   EXPECT_EQ(config.poll_us, 0u);
+  EXPECT_EQ(config.third_party_copy, ThirdPartyCopy::kOff);
   EXPECT_THAT(config.foreign_subtypes, ElementsAre("mhvtl", "overlaybd"));
   EXPECT_THAT(config.warnings, IsEmpty());
+}
+
+TEST(Config, who_may_copy_is_one_of_three) {
+  EXPECT_EQ(parse("third_party_copy = \"all\"").third_party_copy, ThirdPartyCopy::kAll);
+  EXPECT_EQ(parse("third_party_copy = \"same_initiators\"").third_party_copy,
+            ThirdPartyCopy::kSameInitiators);
+  for (const char* value : {"\"none\"", "\"\"", "1", "false", "[\"all\"]"}) {
+    EXPECT_EQ(error_of(std::string("third_party_copy = ") + value),
+              "1:20: third_party_copy must be \"same_initiators\", \"all\" or \"off\"");
+  }
 }
 
 std::string packaged() {
@@ -78,6 +91,8 @@ TEST(Config, the_packaged_file_shows_every_key_with_its_default) {
   EXPECT_EQ(config.log_dir, "/var/log");
   EXPECT_TRUE(config.handler_path);
   EXPECT_EQ(config.poll_us, Config{}.poll_us);
+  EXPECT_EQ(config.third_party_copy, Config{}.third_party_copy);
+  EXPECT_THAT(shown, HasSubstr("third_party_copy ="));
   EXPECT_THAT(shown, HasSubstr("poll_us ="));
   EXPECT_THAT(shown, HasSubstr("foreign_subtypes = []"));
 }

@@ -35,6 +35,7 @@ class FakeLun final : public copy::Lun {
     return true;
   }
 
+  const std::string& name() const override { return lun.serial; }
   std::shared_ptr<const scsi::Lun> told() const override {
     return std::make_shared<scsi::Lun>(lun);
   }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/bytes.h"
+#include "base/log.h"
 #include "fake_lun.h"
 #include "lists.h"
 #include "scsi/designator.h"
@@ -29,9 +30,10 @@ constexpr uint8_t kHold = 0, kDiscard = 2, kNone = 3;
 class LunCopiesTest : public ::testing::Test {
  protected:
   struct Side {
-    Side(const std::shared_ptr<CopyManager>& manager, uint32_t block_size, std::string serial)
+    Side(const std::shared_ptr<CopyManager>& manager, uint32_t block_size, std::string serial,
+         Partners partners = Partners::kAll)
         : lun(std::make_shared<FakeLun>(block_size, (8 << 20) / block_size, std::move(serial))),
-          copies(manager, lun),
+          copies(manager, lun, partners),
           naa(*scsi::naa_of(lun->lun.serial)) {
       manager->add(lun);
     }
@@ -57,7 +59,7 @@ class LunCopiesTest : public ::testing::Test {
   }
   void finish() { test::finish({a_.lun, b_.lun}, random_); }
   Answer copy(Side& home, const Bytes& list) {
-    return whole(home.copies.extended_copy(list, keep()));
+    return whole(home.copies.extended_copy(list, 1, keep()));
   }
   Answer write(Side& home, uint32_t id, const Bytes& list) {
     return whole(home.copies.write_using_token(home.lun->lun, id, list, keep()));
@@ -131,6 +133,115 @@ TEST_F(LunCopiesTest, AnUnknownLunIsNotReachable) {
   EXPECT_EQ(a_.lun->performed, 0U);
 }
 
+// ---- Who may name whom
+
+class WaysOfLunCopies : public LunCopiesTest {
+ protected:
+  // A copy of one block from one CSCD to another: 0 is the LUN itself, 1 the other, 2 nobody.
+  Bytes list(uint16_t from, uint16_t to) const {
+    return xcopy_list(0, kNone,
+                      {cscd(home_.naa, 512), cscd(other_.naa, 512), cscd(*scsi::naa_of("cc"), 512)},
+                      {{from, to, 1, 0, 64}});
+  }
+  Answer copy(uint16_t from, uint16_t to, uint64_t came = 1) {
+    auto begun = home_.copies.extended_copy(list(from, to), came, keep());
+    test::finish({home_.lun, other_.lun}, random_);
+    return begun.answer ? *begun.answer : *std::exchange(ended_, std::nullopt);
+  }
+  void know(bool reached, bool writable, uint64_t read_at = 1) {
+    auto ways = std::make_shared<Ways>(Ways{.read_at = read_at, .ways = {}});
+    Way& way = ways->ways.emplace_back(Way{.name = "here"});
+    way.add("dddd", true);
+    if (reached) {
+      way.add("eeee", writable);
+    }
+    home_.copies.set_ways(std::move(ways));
+  }
+  static inline const Sense kNotReachable = {
+      .key = SenseKey::kCopyAborted, .code = asc::kCopyTargetDeviceNotReachable, .segment = 0};
+  Side home_{manager_, 512, "dddd", Partners::kSameWays};
+  Side other_{manager_, 512, "eeee", Partners::kSameWays};
+};
+
+TEST_F(WaysOfLunCopies, ACopyIsAllowedWhereEveryWayLeadsToBoth) {
+  know(true, true);
+  for (const auto& [from, to] : {std::pair(0, 0), {0, 1}, {1, 0}, {1, 1}, {kThis, 1}, {1, kThis}}) {
+    EXPECT_EQ(copy(static_cast<uint16_t>(from), static_cast<uint16_t>(to)).status, Status::kGood)
+        << from << " to " << to;
+  }
+}
+
+TEST_F(WaysOfLunCopies, AWriteProtectedLunMayBeASourceOnly) {
+  know(true, false);
+  EXPECT_EQ(copy(1, 0).status, Status::kGood);
+  expect_sense(copy(0, 1), kNotReachable);
+  expect_sense(copy(1, 1), kNotReachable);
+}
+
+// The sense data are the same as those of a LUN that isn't there, also where the list is wrong, so
+// that nobody learns which ones are.
+TEST_F(WaysOfLunCopies, ALunThatMayNotBeNamedLooksLikeNone) {
+  know(false, false);
+  for (const uint16_t named : {uint16_t{1}, uint16_t{2}}) {
+    expect_sense(copy(0, named), kNotReachable);
+    expect_sense(copy(named, 0), kNotReachable);
+    const auto wrong =
+        xcopy_list(0, kNone, {cscd(named == 1 ? other_.naa : *scsi::naa_of("cc"), 4096)},
+                   {{kThis, 0, 8, 0, 1ULL << 50}});
+    expect_sense(*home_.copies.extended_copy(wrong, 1, keep()).answer, kNotReachable);
+  }
+  EXPECT_EQ(copy(0, 0).status, Status::kGood);
+  EXPECT_EQ(other_.lun->performed, 0U);
+}
+
+TEST_F(WaysOfLunCopies, WhatIsNotKnownOrTooOldAllowsNothing) {
+  expect_sense(copy(0, 1), kNotReachable);
+  know(true, true, 5);
+  EXPECT_EQ(copy(0, 1, 5 + kWaysFresh).status, Status::kGood);
+  expect_sense(copy(0, 1, 6 + kWaysFresh), kNotReachable);
+  know(true, true, 6);
+  EXPECT_EQ(copy(0, 1, 6 + kWaysFresh).status, Status::kGood);
+  home_.copies.set_ways(nullptr);
+  expect_sense(copy(0, 1), kNotReachable);
+  EXPECT_EQ(copy(0, 0).status, Status::kGood);
+}
+
+TEST_F(WaysOfLunCopies, WaysAreWantedByWhoNamesAnythingButTheLunItself) {
+  const auto own = xcopy_list(0, kNone, {cscd(home_.naa, 512)}, {{0, kThis, 1, 0, 64}});
+  const auto nobody = xcopy_list(0, kNone, {cscd(*scsi::naa_of("cc"), 512)}, {{0, 0, 1, 0, 64}});
+  EXPECT_FALSE(home_.copies.wants_ways(own, 1));
+  EXPECT_TRUE(home_.copies.wants_ways(list(0, 1), 1));
+  EXPECT_TRUE(home_.copies.wants_ways(nobody, 1));
+  know(true, true, 5);
+  EXPECT_FALSE(home_.copies.wants_ways(list(0, 1), 5 + kWaysFresh));
+  EXPECT_TRUE(home_.copies.wants_ways(list(0, 1), 6 + kWaysFresh));
+  EXPECT_FALSE(home_.copies.wants_ways(own, 6 + kWaysFresh));
+  EXPECT_FALSE(a_.copies.wants_ways(list(0, 1), 1));  // may name all
+}
+
+std::vector<std::string>& warnings() {
+  static std::vector<std::string> all;
+  return all;
+}
+
+TEST_F(WaysOfLunCopies, TheLogTellsOnceWhatIsMissingWhere) {
+  warnings().clear();
+  log::set_sink([](log::Level, std::string_view device, std::string_view message) {
+    warnings().push_back(std::string(device) + ": " + std::string(message));
+  });
+  know(true, false);
+  for (int i = 0; i < 100; ++i) {
+    static_cast<void>(copy(0, 1));
+    static_cast<void>(copy(0, 2));
+  }
+  log::set_sink(nullptr);
+  ASSERT_EQ(warnings().size(), 1U);
+  EXPECT_EQ(warnings().front(),
+            "dddd: an initiator's EXTENDED COPY may not write eeee: here leads to this LUN and "
+            "only to reading that one. Map both LUNs for writing wherever this one is mapped, or "
+            "set third_party_copy = \"all\" in tcmu.conf");
+}
+
 TEST_F(LunCopiesTest, WhatIsOutOfRangeOrOfOtherBlocksIsRefusedBeforeAnythingIsCopied) {
   expect_sense(copy(a_, xcopy_list(0, kNone, {cscd(a_.naa, 512)},
                                    {{0, 0, 8, 0, 64}, {0, 0, 8, 0, (8 << 20) / 512 - 7}})),
@@ -145,7 +256,7 @@ TEST_F(LunCopiesTest, AFailedRequestIsToldWithItsSegmentAndWhatIsLeftOfIt) {
   b_.lun->verdict = [&asked](const Request&) { return ++asked != 3; };
   const auto list = xcopy_list(0, kNone, {cscd(a_.naa, 512), cscd(b_.naa, 4096)},
                                {{0, 1, 8, 0, 0}, {0, 1, 2048, 0, 0}});
-  auto begun = a_.copies.extended_copy(list, keep());
+  auto begun = a_.copies.extended_copy(list, 1, keep());
   while (!ended_) {
     (b_.lun->waiting.empty() ? a_.lun : b_.lun)->perform(0);
   }
@@ -163,7 +274,7 @@ TEST_F(LunCopiesTest, CopyStatusGoldenBytes) {
   Bytes data;
   expect_illegal(results(a_, 7, false, data), asc::kInvalidFieldInCdb);
   const auto list = xcopy_list(7, kHold, {cscd(a_.naa, 512)}, {{0, 0, 8, 0, 64}, {0, 0, 8, 0, 80}});
-  auto begun = a_.copies.extended_copy(list, keep());
+  auto begun = a_.copies.extended_copy(list, 1, keep());
   EXPECT_FALSE(begun.answer);
   EXPECT_EQ(results(a_, 7, false, data).status, Status::kGood);
   EXPECT_EQ(data, (Bytes{0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0}));
@@ -201,7 +312,7 @@ TEST_F(LunCopiesTest, FailureDetailsGoldenBytes) {
 TEST_F(LunCopiesTest, WhatMayBeDiscardedIsKnownOnlyWhileItGoesOn) {
   Bytes data;
   auto begun = a_.copies.extended_copy(
-      xcopy_list(7, kDiscard, {cscd(a_.naa, 512)}, {{0, 0, 8, 0, 64}}), keep());
+      xcopy_list(7, kDiscard, {cscd(a_.naa, 512)}, {{0, 0, 8, 0, 64}}), 1, keep());
   EXPECT_EQ(results(a_, 7, false, data).status, Status::kGood);
   finish();
   expect_illegal(results(a_, 7, false, data), asc::kInvalidFieldInCdb);
@@ -209,8 +320,8 @@ TEST_F(LunCopiesTest, WhatMayBeDiscardedIsKnownOnlyWhileItGoesOn) {
 
 TEST_F(LunCopiesTest, AListIdentifierInUseIsRefused) {
   const auto list = xcopy_list(7, kHold, {cscd(a_.naa, 512)}, {{0, 0, 8, 0, 64}});
-  auto begun = a_.copies.extended_copy(list, keep());
-  expect_illegal(*a_.copies.extended_copy(list, keep()).answer, asc::kOperationInProgress);
+  auto begun = a_.copies.extended_copy(list, 1, keep());
+  expect_illegal(*a_.copies.extended_copy(list, 1, keep()).answer, asc::kOperationInProgress);
   finish();
   ended_.reset();
   EXPECT_EQ(copy(a_, list).status, Status::kGood);
@@ -220,9 +331,9 @@ TEST_F(LunCopiesTest, AsManyCopiesAsAreToldGoOnAtOnceOverAllLuns) {
   const auto list = xcopy_list(0, kNone, {}, {{kThis, kThis, 8, 0, 64}});
   for (size_t i = 0; i < scsi::kMaxCopies; ++i) {
     Side& home = i % 2 == 0 ? a_ : b_;
-    ASSERT_FALSE(home.copies.extended_copy(list, [](const Answer&) {}).answer);
+    ASSERT_FALSE(home.copies.extended_copy(list, 1, [](const Answer&) {}).answer);
   }
-  EXPECT_EQ(a_.copies.extended_copy(list, keep()).answer->status, Status::kTaskSetFull);
+  EXPECT_EQ(a_.copies.extended_copy(list, 1, keep()).answer->status, Status::kTaskSetFull);
   finish();
   EXPECT_EQ(copy(a_, list).status, Status::kGood);
 }
@@ -241,7 +352,7 @@ TEST_F(LunCopiesTest, OldResultsMakeRoomForNewOnes) {
 TEST_F(LunCopiesTest, ALunThatClosesEndsTheCopiesThatItBeganAtOnce) {
   for (const uint8_t usage : {kHold, kNone}) {
     const auto list = xcopy_list(0, usage, {cscd(b_.naa, 4096)}, {{kThis, 0, 8, 0, 64}});
-    auto begun = a_.copies.extended_copy(list, keep());
+    auto begun = a_.copies.extended_copy(list, 1, keep());
     EXPECT_FALSE(ended_);
     a_.copies.close();
     ASSERT_TRUE(ended_);

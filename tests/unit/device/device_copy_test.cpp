@@ -451,9 +451,136 @@ TEST_P(DeviceCopyTest, ASlowCopyIsAnsweredBeforeTheKernelDoesIt) {
   shut_down(slow);
 }
 
+// ---- Who may name whom
+
+constexpr const char* kGroup = "iscsi/iqn.x:target/tpgt_1";
+constexpr const char* kOne = "iqn.x:one";
+constexpr const char* kTwo = "iqn.x:two";
+
+// The daemon's default: only LUNs that everybody reaches who reaches the one that is asked.
+class WaysOfDevices : public DeviceCopyTest {
+ protected:
+  WaysOfDevices() { settings_.ways = std::make_shared<device::WayReader>(kernel_.fabrics()); }
+
+  // One portal group has both, and needs ACLs.
+  void SetUp() override {
+    DeviceCopyTest::SetUp();
+    fabrics_.set_attribute(std::string(kGroup) + "/enable", "1");
+    fabrics_.set_attribute(std::string(kGroup) + "/attrib/generate_node_acls", "0");
+    fabrics_.add_lun(kGroup, "lun_0", a_.fake->device_name().lun());
+    fabrics_.add_lun(kGroup, "lun_1", b_.fake->device_name().lun());
+    map(kOne, "lun_0");
+    map(kOne, "lun_1");
+  }
+  void map(const char* initiator, const char* lun, bool write_protect = false) {
+    fabrics_.map(kGroup, initiator, lun, write_protect);
+  }
+  static std::string acl(const char* initiator) {
+    return std::string(kGroup) + "/acls/" + initiator;
+  }
+  Outcome from_a() { return copy(a_, a_to_b(8)); }
+  Outcome from_b() { return copy(b_, a_to_b(8)); }
+  static bool is_refused(const Outcome& outcome) { return outcome.check(0x0A, 0x0D, 0x02); }
+  // What was changed counts for copies that come a second later.
+  static void outwait() { std::this_thread::sleep_for(1010ms); }
+
+  FakeFabrics& fabrics_ = kernel_.fabric_tree();
+};
+
+INSTANTIATE_TEST_SUITE_P(Models, WaysOfDevices, ::testing::Values(Model::kInline, Model::kPool),
+                         [](const auto& model) {
+                           return model.param == Model::kPool ? "pool" : "inline";
+                         });
+
+TEST_P(WaysOfDevices, WhoReachesBothMayCopyUntilSomebodyReachesOneAlone) {
+  const Bytes data = pattern(1, 4096);
+  ASSERT_TRUE(a_.client->write(0, data).good());
+  ASSERT_TRUE(from_a().good());
+  EXPECT_EQ(b_.client->read(0, 8).data_in, data);
+  ASSERT_TRUE(from_b().good());
+  map(kTwo, "lun_0");
+  outwait();
+  EXPECT_TRUE(is_refused(from_a()));
+  EXPECT_TRUE(from_b().good());  // he doesn't reach B
+  fabrics_.remove(acl(kTwo));
+  outwait();
+  EXPECT_TRUE(from_a().good());
+}
+
+TEST_P(WaysOfDevices, AMappingThatWasTakenAwayCountsAfterASecond) {
+  ASSERT_TRUE(from_a().good());
+  fabrics_.remove(acl(kOne) + "/lun_1");
+  outwait();
+  EXPECT_TRUE(is_refused(from_a()));
+  EXPECT_TRUE(is_refused(from_b()));  // nobody can have sent it
+  // A LUN may always be copied within itself.
+  EXPECT_TRUE(copy(a_, xcopy_list(0, kNone, {cscd(a_.naa, 512)}, {{0, 0, 8, 0, 64}})).good());
+}
+
+TEST_P(WaysOfDevices, AWriteProtectedMappingIsGoodForReadingOnly) {
+  map(kOne, "lun_1", true);
+  EXPECT_TRUE(is_refused(from_a()));
+  EXPECT_TRUE(
+      copy(a_, xcopy_list(0, kNone, {cscd(a_.naa, 512), cscd(b_.naa, 512)}, {{1, 0, 8, 0, 64}}))
+          .good());
+  map(kOne, "lun_1", false);
+  outwait();
+  EXPECT_TRUE(from_a().good());
+}
+
+TEST_P(WaysOfDevices, WithinASecondOneReadingIsEnoughForAllLuns) {
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(from_a().good());
+    ASSERT_TRUE(from_b().good());
+  }
+  const auto seconds = (std::chrono::steady_clock::now() - begin) / 1s;
+  EXPECT_LE(fabrics_.walks(), 2 * (seconds + 1));
+  EXPECT_GE(fabrics_.walks(), 1);
+}
+
+TEST_P(WaysOfDevices, WhoNamesNoOtherLunNeverWaitsForConfigfs) {
+  fabrics_.hang(true);
+  EXPECT_TRUE(copy(a_, xcopy_list(0, kNone, {cscd(a_.naa, 512)}, {{0, 0, 8, 0, 64}})).good());
+  EXPECT_TRUE(write_using_token(b_, write_list(token_of(a_, {{0, 8}}), {{0, 8}})).good());
+  EXPECT_EQ(fabrics_.walks(), 0);
+  fabrics_.hang(false);
+}
+
+// An rmdir has its directory locked until commands of the LUN are answered; so does an rm of the
+// link that exports it. If the copy waited for that directory, both would wait for ever.
+TEST_P(WaysOfDevices, ACopyIsAnsweredThoughConfigfsIsLockedAndOtherCommandsGoOn) {
+  fabrics_.hang(true);
+  const Ticket waiting = start_copy(a_, a_to_b(8));
+  EXPECT_TRUE(a_.client->write(100, pattern(1, 512)).good());
+  EXPECT_TRUE(a_.client->read(100, 1).good());
+  EXPECT_FALSE(waiting.ready());
+  EXPECT_TRUE(is_refused(waiting.wait()));
+  fabrics_.hang(false);
+  outwait();
+  EXPECT_TRUE(from_a().good());
+}
+
+TEST_P(WaysOfDevices, ALunThatClosesAnswersACopyThatWaitsForConfigfs) {
+  fabrics_.hang(true);
+  const Ticket waiting = start_copy(a_, a_to_b(8));
+  ASSERT_TRUE(eventually([this] { return fabrics_.walks() > 0; }));
+  shut_down(a_);
+  const Outcome outcome = waiting.wait();
+  EXPECT_TRUE(outcome.status == 0x08 || is_refused(outcome)) << outcome.describe();
+  fabrics_.hang(false);
+}
+
 TEST_P(DeviceCopyTest, LunsOfADaemonWithoutCopiesHaveNoneOfTheCommands) {
   settings_.copies = nullptr;
   Lun plain = bring_up("dddd");
+  EXPECT_EQ(plain.fake->run(cdb::inquiry(), {}, 96).data_in.at(5) & 0x08, 0);  // 3PC
+  EXPECT_TRUE(plain.fake->run(cdb::inquiry_vpd(0x8F), {}, 255).check(0x05, 0x24, 0x00));
+  EXPECT_TRUE(
+      third_party_out(plain, 0x10, populate_list({{0, 8}}), 1).wait().check(0x05, 0x20, 0x00));
+  // Nor can others name it.
+  EXPECT_TRUE(copy(a_, xcopy_list(0, kNone, {cscd(plain.naa, 512)}, {{0xFFFF, 0, 8, 0, 8}}))
+                  .check(0x0A, 0x0D, 0x02));
   EXPECT_TRUE(
       copy(plain, xcopy_list(0, kNone, {}, {{0xFFFF, 0xFFFF, 8, 0, 8}})).check(0x05, 0x20, 0x00));
   shut_down(plain);

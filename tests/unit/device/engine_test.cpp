@@ -55,6 +55,7 @@ class Lun final : public device::LoopOwner {
   FakeDevice& fake() { return *fake_; }
 
   void configfs_wanted() override {}
+  void ways_wanted() override {}
   void ring_broken(const char* reason) override { ADD_FAILURE() << reason; }
   void device_gone() override {}
   void handler_misbehaved(int32_t status) override { ADD_FAILURE() << status; }

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernel/fabric_tree.h"
 #include "unit/kernel/temporary_directory.h"
 
 namespace tcmud::kernel {
@@ -41,6 +42,36 @@ TEST(LinuxKernel, ListsPortGroupsAndReadsFabrics) {
   EXPECT_EQ(kernel.read_fabric_attribute("iscsi/iqn.x:y/tpgt_1/enable").value(), "1");
   EXPECT_EQ(kernel.read_fabric_attribute("iscsi/iqn.x:y/tpgt_2/enable").error().code, ENOENT);
   EXPECT_EQ(kernel.read_fabric_attribute("../x").error().code, EINVAL);
+}
+
+TEST(LinuxKernel, ShowsDirectoriesAndLinksOfFabrics) {
+  const test::TemporaryDirectory sysfs;
+  const std::string target = "kernel/config/target/";
+  sysfs.write(target + "version", "no directory\n");
+  sysfs.write(target + "iscsi/iqn.x:y/tpgt_1/lun/lun_0/alua_tg_pt_gp", "\n");
+  sysfs.write(target + "iscsi/iqn.x:y/tpgt_1/lun/lun_0/statistics/x", "\n");
+  const std::string lun = sysfs.at(target + "iscsi/iqn.x:y/tpgt_1/lun/lun_0");
+  std::filesystem::create_symlink("../../../../../../target/core/user_0/d", lun + "/any");
+  LinuxKernel kernel({sysfs.path(), "/nowhere"});
+  const auto tree = kernel.fabrics();
+  const auto shown = [&tree](std::string_view path) {
+    std::vector<std::string> all;
+    const auto entries = tree->list(path);
+    for (const auto& entry : entries ? *entries : std::vector<FabricTree::Entry>{}) {
+      all.push_back(entry.name + (entry.target.empty() ? "" : " -> " + entry.target));
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+  };
+  EXPECT_EQ(shown(""), std::vector<std::string>{"iscsi"});
+  EXPECT_EQ(shown("iscsi/iqn.x:y/tpgt_1/lun"), std::vector<std::string>{"lun_0"});
+  EXPECT_EQ(
+      shown("iscsi/iqn.x:y/tpgt_1/lun/lun_0"),
+      (std::vector<std::string>{"any -> ../../../../../../target/core/user_0/d", "statistics"}));
+  EXPECT_EQ(tree->list("iscsi/iqn.x:y/tpgt_2").error().code, ENOENT);
+  EXPECT_EQ(tree->list("iscsi/../..").error().code, EINVAL);
+  EXPECT_EQ(tree->read("version").value(), "no directory");
+  EXPECT_EQ(tree->read("../x").error().code, EINVAL);
 }
 
 TEST(LinuxKernel, ScansAndOpensBelowItsPaths) {
