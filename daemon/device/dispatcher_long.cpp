@@ -115,8 +115,8 @@ const Slot* Dispatcher::answer_operation(std::span<const uint16_t> command_ids) 
     return nullptr;
   }
   Slot& slot = operation_->slot();
-  if (slot.answered || std::find(command_ids.begin(), command_ids.end(), slot.command_id) ==
-                           command_ids.end()) {
+  if (slot.answered ||
+      std::find(command_ids.begin(), command_ids.end(), slot.command_id) == command_ids.end()) {
     return nullptr;
   }
   slot.answered = true;

@@ -4,6 +4,7 @@
 # What the tests that speak SCSI to a disk share: a LUN behind tcm_loop, and what sg3-utils, an implementation of SCSI that is
 # not ours, makes of its answers. Sourced, as lib.sh is, which it brings.
 
+# shellcheck disable=SC2119 # daemon_start and expect_stop without arguments
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

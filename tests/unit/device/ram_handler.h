@@ -22,7 +22,7 @@ namespace tcmud::test {
 struct RamControl {
   enum class Model { kInline, kThreaded, kPool };
   std::atomic<Model> model{Model::kInline};  // open disks go by it from their next request on
-  uint32_t threads = 4;  // kPool
+  uint32_t threads = 4;                      // kPool
   tcmud_support fua = TCMUD_NATIVE, flush = TCMUD_NATIVE, unmap = TCMUD_NATIVE,
                 write_zeroes = TCMUD_NATIVE, write_same = TCMUD_NONE;
   uint32_t max_unmap_ranges = 4;

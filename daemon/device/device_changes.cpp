@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <chrono>
+
+#include "base/clock.h"
+#include "device/device_impl.h"
+
+// What changes while a LUN is in use: by the kernel's RECONFIG events, by what initiators ask for,
+// and by what configfs says. The strand makes a new view of it, which the loop takes over.
+namespace tcmud::device {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How long what configfs said counts where it doesn't tell of changes.
+constexpr uint64_t kConfigfsFresh = 1'000'000'000;  // ns
+// How long a copy may wait to be told which LUNs it may name.
+constexpr auto kWaysPatience = 2s;
+
+}  // namespace
+
+void Device::Impl::publish_view(bool capacity_changed) {
+  if (engine == nullptr) {
+    return;
+  }
+  engine->post(
+      [view = view(), patience = copy_patience(), capacity_changed](Dispatcher& dispatcher) {
+        dispatcher.set_view(view);
+        dispatcher.set_copy_patience(patience);
+        if (capacity_changed) {
+          dispatcher.raise_capacity_changed();
+        }
+      });
+}
+
+Result<void> Device::Impl::resize(uint64_t bytes) {
+  if (bytes == attributes.size) {
+    return {};
+  }
+  return backend->resize(bytes).map([this, bytes] {
+    log::info(lun, "resized from {} to {} bytes", attributes.size, bytes);
+    attributes.size = bytes;
+    publish_view(true);
+  });
+}
+
+Result<void> Device::Impl::set_write_cache(bool enabled) {
+  if (enabled && backend->props().write_cache == 0) {
+    return fail(EOPNOTSUPP, "the backend has no write cache that could be switched on");
+  }
+  const bool through = !enabled && backend->props().write_cache != 0;
+  modes.default_write_through = through;
+  if (through != modes.write_through) {
+    modes.write_through = through;
+    log::info(lun, "write cache {}",
+              through ? "switched off: every write is durable when it is answered" : "switched on");
+    publish_view(false);
+  }
+  return {};
+}
+
+void Device::Impl::reconfigure(const kernel::Change& change, kernel::Reply& reply) {
+  const auto apply = [this, &change]() -> Result<void> {
+    if (backend == nullptr) {
+      return fail(ENODEV, "the backend is not open");
+    }
+    if (const auto* size = std::get_if<kernel::SizeChange>(&change)) {
+      return resize(size->bytes);
+    }
+    if (const auto* cache = std::get_if<kernel::WriteCacheChange>(&change)) {
+      return set_write_cache(cache->enabled);
+    }
+    const std::string& wanted = std::get<kernel::ConfigChange>(change).dev_config;
+    if (wanted == name.subtype + "/" + name.config) {
+      return {};
+    }
+    return fail(
+        EOPNOTSUPP,
+        "the configuration of a LUN in use cannot be changed to \"{}\"; remove and create it",
+        wanted);
+  };
+  const auto result = apply();
+  if (!result) {
+    log::error(lun, "not reconfigured: {}", result.error().message);
+  }
+  reply.send(result ? 0 : -result.error().code);
+}
+
+void Device::Impl::select_mode(const scsi::ModeChange& mode, uint64_t ticket) {
+  if (engine == nullptr) {
+    return;
+  }
+  const bool through = !mode.write_cache && backend->props().write_cache != 0;
+  const bool cache_changed = through != modes.write_through;
+  if (cache_changed) {
+    log::info(lun, "an initiator switched the write cache {}", through ? "off" : "on");
+  }
+  if (mode.software_write_protect != modes.software_write_protect) {
+    log::info(lun, "an initiator switched software write protection {}",
+              mode.software_write_protect ? "on" : "off");
+  }
+  modes.write_through = through;
+  modes.software_write_protect = mode.software_write_protect;
+  engine->post([view = view(), ticket](Dispatcher& dispatcher) {
+    dispatcher.set_view(view);
+    dispatcher.mode_changed(ticket);
+  });
+  if (cache_changed && !removed) {
+    tell_write_cache();
+  }
+}
+
+// configfs says what is in force, so that saved configurations tell the truth. The kernel makes an
+// event of it and keeps the writer waiting for the reply, so that one is not left to this strand.
+void Device::Impl::tell_write_cache() {
+  const bool cached = backend->props().write_cache != 0 && !modes.write_through;
+  telling_write_cache.store(cached ? 1 : 0);
+  const auto written =
+      kernel.write_attribute(name, "attrib/emulate_write_cache", cached ? "1" : "0");
+  telling_write_cache.store(kNotTelling);
+  if (!written) {
+    log::warning(lun, "attrib/emulate_write_cache does not tell that the write cache is {}: {}",
+                 cached ? "on" : "off", written.error().message);
+  }
+}
+
+void Device::Impl::read_configfs() {
+  const uint64_t seen = changes->load(std::memory_order_acquire);
+  if (!removed) {
+    const auto watched = kernel.watch(name, changes);
+    if (!watched && !std::exchange(told_unwatched, true)) {
+      log::info(lun, "changes of configfs are noticed after a second: {}", watched.error().message);
+    }
+    known_until = watched ? UINT64_MAX : monotonic_ns() + kConfigfsFresh;
+    attributes.serial = read_serial(kernel, name);
+    attributes.port_groups = read_port_groups(kernel, name);
+    attributes.command_timeout = read_command_timeout(kernel, name);
+  } else {
+    known_until = UINT64_MAX;
+  }
+  known_changes = seen;
+}
+
+void Device::Impl::refresh() {
+  refreshing.store(false);
+  if (engine == nullptr) {
+    return;
+  }
+  read_configfs();
+  publish_view(false);
+}
+
+void Device::Impl::read_ways() {
+  const auto since = monotonic_ns() - copy::kWaysFresh;
+  const auto ways = removed ? nullptr : settings.ways->read(since, kWaysPatience);
+  reading_ways.store(false);  // who asks from here on may be too late for this post
+  if (engine != nullptr) {
+    engine->post([ways](Dispatcher& dispatcher) { dispatcher.set_ways(ways); });
+  }
+}
+
+void Device::Impl::set_states(const std::vector<scsi::StateRequest>& requests, uint64_t ticket) {
+  if (engine == nullptr) {
+    return;
+  }
+  // Whoever asks meanwhile is told that they change, where the group has a way to say so.
+  for (scsi::TargetPortGroup& group : attributes.port_groups.groups) {
+    const bool changes_now = std::any_of(
+        requests.begin(), requests.end(),
+        [&group](const scsi::StateRequest& wanted) { return wanted.group == group.id; });
+    if (changes_now && (group.supported & scsi::kSupportsTransitioning) != 0) {
+      group.state = scsi::AccessState::kTransitioning;
+    }
+  }
+  publish_view(false);
+  const Result<void> set = removed
+                               ? Result<void>(fail(ENODEV, "the LUN is being removed"))
+                               : set_group_states(kernel, name, attributes.port_groups, requests);
+  if (!set) {
+    log::error(lun, "SET TARGET PORT GROUPS failed: {}", set.error().message);
+  }
+  read_configfs();
+  engine->post([view = view(), ticket, all = set.has_value()](Dispatcher& dispatcher) {
+    dispatcher.set_view(view);
+    dispatcher.group_states_set(ticket, all);
+  });
+}
+
+}  // namespace tcmud::device

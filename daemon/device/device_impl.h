@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "device/copy_lun.h"
+#include "device/device.h"
+#include "device/engine.h"
+#include "device/lun_view.h"
+#include "device/strand.h"
+#include "kernel/ring.h"
+#include "plugin/backend.h"
+
+// For device.cpp, how a LUN comes and goes, and device_changes.cpp, how it changes in between.
+namespace tcmud::device {
+
+// Everything but the constructor, state() and LoopOwner's calls runs on the strand.
+struct Device::Impl final : LoopOwner {
+  Impl(kernel::KernelPort& kernel_port, const plugin::Registry& handlers, const Settings& defaults,
+       kernel::DeviceName device_name, uint32_t uio_minor, StateChanged on_change)
+      : kernel(kernel_port),
+        registry(handlers),
+        settings(defaults),
+        name(std::move(device_name)),
+        lun(name.lun()),
+        minor(uio_minor),
+        state_changed(std::move(on_change)) {
+    modes.third_party_copy = settings.copies != nullptr;
+  }
+
+  void set_state(State next) {
+    state.store(next, std::memory_order_release);
+    if (state_changed) {
+      state_changed(next);
+    }
+  }
+
+  // --- opening and closing ---
+
+  Result<void> open_backend();
+  Result<void> attach_ring();
+  Result<void> start_engine();
+  Result<void> open_adopted();
+  void close_all();
+  // To be published: copies go by it, too.
+  [[nodiscard]] View view();
+  void join_copies();
+  // So that a copy is answered by us, with what came of it, before the kernel does it without.
+  [[nodiscard]] uint64_t copy_patience() const {
+    return uint64_t{attributes.command_timeout} * (1'000'000'000 / 6 * 5);
+  }
+  Result<void> set_blocked(bool blocked) {
+    return kernel.write_attribute(name, "action/block_dev", blocked ? "1" : "0");
+  }
+  Result<void> reset_ring() { return kernel.write_attribute(name, "action/reset_ring", "1"); }
+
+  // --- the pieces of work ---
+
+  void add(kernel::Reply& reply);
+  void adopt(std::chrono::milliseconds next_retry);
+  void reconfigure(const kernel::Change& change, kernel::Reply& reply);
+  Result<void> resize(uint64_t bytes);
+  Result<void> set_write_cache(bool enabled);
+  void select_mode(const scsi::ModeChange& mode, uint64_t ticket);
+  void tell_write_cache();
+  void remove(kernel::Reply& reply);
+  void shut_down(std::chrono::steady_clock::time_point deadline);
+  void recover_ring();
+  void read_configfs();
+  void refresh();
+  void read_ways();
+  void set_states(const std::vector<scsi::StateRequest>& requests, uint64_t ticket);
+  void publish_view(bool capacity_changed);
+
+  // --- LoopOwner: from the loop ---
+
+  void configfs_wanted() override {
+    if (!refreshing.exchange(true)) {
+      strand.post([this] { refresh(); });
+    }
+  }
+  void ways_wanted() override {
+    if (!reading_ways.exchange(true)) {
+      strand.post([this] { read_ways(); });
+    }
+  }
+  void ring_broken(const char* reason) override {
+    log::error(lun, "the kernel's ring makes no sense ({}); it is reset, initiators repeat",
+               reason);
+    strand.post([this] { recover_ring(); });
+  }
+  void device_gone() override {
+    strand.post([this] {
+      if (state.load() != State::kClosed) {
+        log::warning(lun, "the kernel removed the device without telling");
+        kernel::Reply none;
+        remove(none);
+      }
+    });
+  }
+  void handler_misbehaved(int32_t status) override {
+    log::error(lun,
+               "handler {} completed a request twice, or one that it does not have (status {}); "
+               "ignored: this is a bug of the handler",
+               name.subtype, status);
+  }
+
+  void mode_wanted(const scsi::ModeChange& mode, uint64_t ticket) override {
+    strand.post([this, mode, ticket] { select_mode(mode, ticket); });
+  }
+  void group_states_wanted(std::vector<scsi::StateRequest> requests, uint64_t ticket) override {
+    strand.post([this, requests = std::move(requests), ticket] { set_states(requests, ticket); });
+  }
+
+  kernel::KernelPort& kernel;
+  const plugin::Registry& registry;
+  Settings settings;
+  const kernel::DeviceName name;
+  const std::string lun;
+  const uint32_t minor;
+  const StateChanged state_changed;
+  std::atomic<State> state{State::kOpening};  // set on the strand, read anywhere
+  std::atomic<bool> refreshing{false};        // a refresh is to come: one is enough
+  std::atomic<bool> reading_ways{false};      // so it is with ways, until they are posted
+  static constexpr int kNotTelling = -1;
+  // What the strand is just writing to attrib/emulate_write_cache; read by reconfigure().
+  std::atomic<int> telling_write_cache{kNotTelling};
+  // No configfs any more: its directory is locked until the kernel has our reply, so who reads it
+  // keeps the strand from replying. Set as soon as the removal is known.
+  std::atomic<bool> removed{false};
+
+  // The kernel port counts; at the beginning nothing is known, because rtslib writes the serial
+  // number and makes the port groups only after it enabled the LUN. While the LUN is exported
+  // nobody can change the serial number, so that the first INQUIRY reads the right one.
+  const std::shared_ptr<kernel::ChangeCount> changes = std::make_shared<kernel::ChangeCount>(1);
+  uint64_t known_changes = 0;
+  uint64_t known_until = UINT64_MAX;  // CLOCK_MONOTONIC, ns
+  bool told_unwatched = false;
+
+  LunAttributes attributes;
+  Modes modes;
+  // In the order of their lives: the engine's threads end first, then the handler closes, then
+  // memory goes.
+  kernel::UioPort port;
+  std::unique_ptr<kernel::Ring> ring;
+  std::unique_ptr<plugin::Backend> backend;
+  std::unique_ptr<Engine> engine;
+  std::shared_ptr<CopyLun> copy_lun;  // nullptr: no third-party copies, or not open
+
+  Strand strand;  // last: waits for its tasks before anything else goes
+};
+
+}  // namespace tcmud::device
