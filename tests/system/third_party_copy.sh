@@ -205,6 +205,7 @@ a_lun_goes_while_it_copies() {
   loop_detach_beside second first
   lun_remove second
   wait "$copying" || true
+  sg_turs "$first_sg" >/dev/null 2>&1 || true # a unit attention condition of the kernel's: the target has a LUN less
   output_has '' sg_turs "$first_sg"
   loop_detach first
   lun_remove first
