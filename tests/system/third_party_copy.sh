@@ -27,6 +27,7 @@ set_up() {
   bytes=$((64 << 20))
   daemon_start
   for lun in first second; do
+    rm -f "$folder/$lun.img" # of a case that failed
     lun_create "$lun" "$(image_config "$folder/$lun.img" create)" "$bytes"
   done
   first=$(loop_attach first) second=$(loop_attach_beside second first)
@@ -218,7 +219,7 @@ a_lun_goes_while_it_copies() {
 copied() { output_has '[0-9] blocks, [0-9]+ command' sg_xcopy --on_src if="$first_sg" of="$second_sg" bs=512 count=128; }
 refused() {
   local output
-  output=$(sg_xcopy --on_src -v if="$first_sg" of="$second_sg" bs=512 count=128 2>&1) && fail "a copy that is not allowed was done: $output"
+  output=$(sg_xcopy --on_src -vvv if="$first_sg" of="$second_sg" bs=512 count=128 2>&1) && fail "a copy that is not allowed was done: $output"
   grep -Eiq 'copy target device not reachable' <<<"$output" || fail "instead of 0A/0D/02: $output"
 }
 
