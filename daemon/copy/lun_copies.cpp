@@ -10,7 +10,6 @@
 namespace tcmud::copy {
 namespace {
 
-using scsi::Sense;
 using scsi::SenseKey;
 using scsi::Status;
 namespace asc = scsi::asc;

@@ -290,7 +290,7 @@ Result<void> ConfigfsWatch::watch(const DeviceName& device,
       .and_then([&] { return subdirectories(root + "/alua"); })
       .and_then([&](const std::vector<std::string>& groups) -> Result<void> {
         for (const std::string& group : groups) {
-          const auto added = add("alua/" + group);
+          auto added = add("alua/" + group);
           if (!added && added.error().code != ENOENT) {
             return added;
           }
