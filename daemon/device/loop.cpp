@@ -172,14 +172,10 @@ void Loop::act(Slot& slot, Dispatcher::Next next) {
       owner_.group_states_wanted(dispatcher_.take_state_requests(), slot.mode_ticket);
       break;
     case Dispatcher::Next::kConfigfs:
-      slot.next_completed = parked_;
-      parked_ = &slot;
-      owner_.configfs_wanted();
-      break;
     case Dispatcher::Next::kWays:
       slot.next_completed = parked_;
       parked_ = &slot;
-      owner_.ways_wanted();
+      next == Dispatcher::Next::kWays ? owner_.ways_wanted() : owner_.configfs_wanted();
       break;
   }
 }

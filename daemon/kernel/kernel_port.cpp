@@ -12,7 +12,8 @@ Result<std::vector<std::string>> KernelPort::list_port_groups(const DeviceName&)
 }
 
 Result<std::string> KernelPort::read_fabric_attribute(std::string_view path) {
-  return fail(ENOENT, "{}: there are no fabrics", path);
+  const auto tree = fabrics();
+  return tree != nullptr ? tree->read(path) : fail(ENOENT, "{}: there are no fabrics", path);
 }
 
 std::shared_ptr<FabricTree> KernelPort::fabrics() {

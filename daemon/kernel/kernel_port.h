@@ -129,7 +129,7 @@ class KernelPort {
 
   // An attribute of a fabric, e.g. "iscsi/iqn.2024-01.org.x:y/tpgt_1/enable". Not on the main
   // thread: an rmdir may have the directory locked until commands have been answered.
-  virtual Result<std::string> read_fabric_attribute(std::string_view path);
+  Result<std::string> read_fabric_attribute(std::string_view path);
 
   // Who exports what to whom, to be looked through; nullptr: the kernel has no fabrics.
   virtual std::shared_ptr<FabricTree> fabrics();

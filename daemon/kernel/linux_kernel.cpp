@@ -2,7 +2,6 @@
 #include "kernel/linux_kernel.h"
 
 #include "kernel/configfs.h"
-#include "kernel/fabric_tree.h"
 
 namespace tcmud::kernel {
 
@@ -27,14 +26,6 @@ Result<void> LinuxKernel::write_attribute(const DeviceName& device, std::string_
 
 Result<std::vector<std::string>> LinuxKernel::list_port_groups(const DeviceName& device) {
   return attribute_path(paths_, device, "alua").and_then(subdirectories);
-}
-
-Result<std::string> LinuxKernel::read_fabric_attribute(std::string_view path) {
-  return fabric_path(paths_, path).and_then(read_small_file);
-}
-
-std::shared_ptr<FabricTree> LinuxKernel::fabrics() {
-  return make_fabric_tree(paths_);
 }
 
 Result<void> LinuxKernel::watch(const DeviceName& device,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernel/configfs_watch.h"
+#include "kernel/fabric_tree.h"
 #include "kernel/kernel_port.h"
 #include "kernel/uio.h"
 
@@ -18,8 +19,7 @@ class LinuxKernel final : public KernelPort {
   Result<void> write_attribute(const DeviceName& device, std::string_view path,
                                std::string_view value) override;
   Result<std::vector<std::string>> list_port_groups(const DeviceName& device) override;
-  Result<std::string> read_fabric_attribute(std::string_view path) override;
-  std::shared_ptr<FabricTree> fabrics() override;
+  std::shared_ptr<FabricTree> fabrics() override { return fabrics_; }
   Result<void> watch(const DeviceName& device,
                      const std::shared_ptr<ChangeCount>& changes) override;
   [[nodiscard]] int changes_fd() const override { return watch_.fd(); }
@@ -27,6 +27,7 @@ class LinuxKernel final : public KernelPort {
 
  private:
   const KernelPaths paths_;
+  const std::shared_ptr<FabricTree> fabrics_ = make_fabric_tree(paths_);
   ConfigfsWatch watch_;
 };
 

@@ -275,10 +275,6 @@ Result<std::vector<std::string>> FakeKernel::list_port_groups(const kernel::Devi
   return found->list_port_groups();
 }
 
-Result<std::string> FakeKernel::read_fabric_attribute(std::string_view path) {
-  return fabrics_->read(path);
-}
-
 Result<void> FakeKernel::watch(const kernel::DeviceName& device,
                                const std::shared_ptr<kernel::ChangeCount>& changes) {
   const auto found = find(device);

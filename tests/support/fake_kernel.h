@@ -106,7 +106,6 @@ class FakeKernel final : public kernel::KernelPort {
                                std::string_view value) override;
 
   Result<std::vector<std::string>> list_port_groups(const kernel::DeviceName& device) override;
-  Result<std::string> read_fabric_attribute(std::string_view path) override;
   std::shared_ptr<kernel::FabricTree> fabrics() override { return fabrics_; }
   // Counts at once, on the thread that changes something.
   Result<void> watch(const kernel::DeviceName& device,

@@ -20,6 +20,15 @@ fail() {
   exit 1
 }
 
+# output_has PATTERN COMMAND...: the command succeeds and its output has a line like that.
+output_has() {
+  local pattern=$1 output status=0
+  shift
+  output=$("$@" 2>&1) || status=$?
+  [[ $status -eq 0 ]] || fail "$* ended with status $status: $output"
+  grep -Eiq -- "$pattern" <<<"$output" || fail "$* has no line like '$pattern': $output"
+}
+
 # The kernel's complaints that no case may provoke.
 kernel_complaints='BUG:|WARNING:|Oops|general protection|blocked for more than|ring is broken|Invalid addr to data|lockup'
 

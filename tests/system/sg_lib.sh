@@ -8,15 +8,6 @@
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# output_has PATTERN COMMAND...: the command succeeds and its output has a line like that.
-output_has() {
-  local pattern=$1 output status=0
-  shift
-  output=$("$@" 2>&1) || status=$?
-  [[ $status -eq 0 ]] || fail "$* ended with status $status: $output"
-  grep -Eiq -- "$pattern" <<<"$output" || fail "$* has no line like '$pattern': $output"
-}
-
 # ends_with STATUS COMMAND...: sg3-utils' exit statuses tell the sense (5 illegal request, 9 unsupported opcode, ...).
 ends_with() {
   local wanted=$1 output status=0

@@ -12,15 +12,6 @@ for tool in sg_xcopy sg_copy_results sg_raw ddptctl; do
   command -v "$tool" >/dev/null || fail "$tool is missing: scripts/install-deps --with-vm brings it"
 done
 
-# output_has PATTERN COMMAND...: the command succeeds and its output has a line like that.
-output_has() {
-  local pattern=$1 output status=0
-  shift
-  output=$("$@" 2>&1) || status=$?
-  [[ $status -eq 0 ]] || fail "$* ended with status $status: $output"
-  grep -Eiq -- "$pattern" <<<"$output" || fail "$* has no line like '$pattern': $output"
-}
-
 # Two LUNs of 64 MiB, of one target: who reaches one reaches both. The first 32 MiB of the first are noise.
 set_up() {
   folder=$(disk_folder)

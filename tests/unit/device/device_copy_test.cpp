@@ -11,6 +11,7 @@
 #include "device/device.h"
 #include "ram_handler.h"
 #include "scsi/designator.h"
+#include "support/eventually.h"
 #include "support/fake_kernel.h"
 #include "support/scsi_client.h"
 #include "unit/copy/lists.h"
@@ -26,16 +27,6 @@ using Model = RamControl::Model;
 
 constexpr uint64_t kBytes = 8 << 20;
 constexpr uint8_t kNone = 3;
-
-bool eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) {
-      return true;
-    }
-    std::this_thread::sleep_for(5ms);
-  }
-  return false;
-}
 
 // Requests stop here while it is shut.
 class Gate {

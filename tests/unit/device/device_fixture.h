@@ -2,32 +2,21 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include <gtest/gtest.h>
 
 #include "device/device.h"
 #include "ram_handler.h"
+#include "support/eventually.h"
 #include "support/fake_kernel.h"
 #include "support/scsi_client.h"
 
 namespace tcmud::test {
 
 using namespace std::chrono_literals;
-
-inline bool eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) {
-      return true;
-    }
-    std::this_thread::sleep_for(5ms);
-  }
-  return false;
-}
 
 // A LUN as a whole, from the ring to the handler and back, with each kind of handler.
 class DeviceTest : public ::testing::TestWithParam<RamControl::Model> {

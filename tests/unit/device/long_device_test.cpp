@@ -6,6 +6,7 @@
 
 #include "device/device.h"
 #include "ram_handler.h"
+#include "support/eventually.h"
 #include "support/fake_kernel.h"
 #include "support/scsi_client.h"
 
@@ -59,10 +60,7 @@ class LongDeviceTest : public ::testing::TestWithParam<Kind> {
   }
 
   bool reached(State state) {
-    for (int i = 0; i < 4000 && device_->state() != state; ++i) {
-      std::this_thread::sleep_for(5ms);
-    }
-    return device_->state() == state;
+    return eventually([&] { return device_->state() == state; }, 20s);
   }
   // While it says that, `sense` is what commands get.
   bool wait_while(uint8_t key, uint8_t code, uint8_t qualifier) {

@@ -6,10 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "device/device.h"
-#include "ram_handler.h"
-#include "support/fake_kernel.h"
-#include "support/scsi_client.h"
+#include "device_fixture.h"
 
 namespace tcmud::test {
 namespace {
@@ -276,38 +273,12 @@ TEST_F(PortGroupsTest, TheFirstStateThatCannotBeSetIsTheEnd) {
 
 // --- A whole LUN
 
-bool eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) {
-      return true;
-    }
-    std::this_thread::sleep_for(5ms);
-  }
-  return false;
-}
-
-class PortGroupsOfALun : public ::testing::TestWithParam<RamControl::Model> {
+class PortGroupsOfALun : public DeviceTest {
  protected:
-  PortGroupsOfALun() {
-    control_.model = GetParam();
-    EXPECT_TRUE(registry_.add(ram_handler(control_)));
-    DeviceSpec spec;
-    spec.dev_config = "ram/x";
-    spec.bytes = 1 << 20;
-    auto added = kernel_.add_device(spec);
-    auto event = kernel_.next_event();
-    device_ = std::make_unique<device::Device>(kernel_, registry_, device::Settings{},
-                                               event->device, event->minor, nullptr);
-    device_->add(std::move(event->reply));
-    EXPECT_EQ(added.reply.wait(), 0);
-    fake_ = added.device;
-  }
-  ~PortGroupsOfALun() override {
-    auto removal = kernel_.remove_device(fake_);
-    auto event = kernel_.next_event();
-    device_->remove(std::move(event->reply));
-    EXPECT_EQ(removal.wait(), 0);
-    EXPECT_TRUE(eventually([this] { return device_->state() == device::State::kClosed; }));
+  void SetUp() override { bring_up(); }
+  void TearDown() override {
+    take_down();
+    DeviceTest::TearDown();
   }
 
   // Two groups, as a gateway has them.
@@ -332,12 +303,6 @@ class PortGroupsOfALun : public ::testing::TestWithParam<RamControl::Model> {
     return fake_->run(cdb, list);
   }
   std::string get(const std::string& file) { return *fake_->read_attribute("alua/" + file); }
-
-  RamControl control_;
-  plugin::Registry registry_;
-  FakeKernel kernel_;
-  std::shared_ptr<FakeDevice> fake_;
-  std::unique_ptr<device::Device> device_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Models, PortGroupsOfALun,
