@@ -18,10 +18,8 @@ if(TCMUD_SANITIZE)
   add_link_options(-fsanitize=${TCMUD_SANITIZE})
 endif()
 
-# What a fuzzer is to find its way through: the product, not the tests.
-set(TCMUD_COVERAGE "")
 if(TCMUD_FUZZ)
-  set(TCMUD_COVERAGE -fsanitize=fuzzer-no-link)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 # The way of a command crosses rooms in many small functions. Behind a system call each call and return is a misprediction, so

@@ -6,7 +6,7 @@ function(tcmud_room name)
   add_library(tcmud_${name} STATIC ${ARG_SOURCES})
   target_include_directories(tcmud_${name} PUBLIC ${PROJECT_SOURCE_DIR}/daemon ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(tcmud_${name} PUBLIC ${ARG_LINK} Threads::Threads)
-  target_compile_options(tcmud_${name} PRIVATE ${TCMUD_LTO} ${TCMUD_COVERAGE})
+  target_compile_options(tcmud_${name} PRIVATE ${TCMUD_LTO})
 endfunction()
 
 # tcmud_handler(<name> SOURCES ... [LINK ...]): a loadable handler, lib/tcmud/handler_<name>.so.
@@ -39,6 +39,9 @@ function(tcmud_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/daemon ${PROJECT_SOURCE_DIR}/include)
   target_compile_options(${name} PRIVATE -O0) # half the time to compile; what is tested stays as it is
+  if(TCMUD_FUZZ)
+    target_compile_options(${name} PRIVATE -fno-sanitize=fuzzer-no-link) # no fuzzer finds its way through a test
+  endif()
   target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gmock GTest::gtest_main Threads::Threads)
   target_link_options(${name} PRIVATE ${TCMUD_LTO_OFF})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)

@@ -172,12 +172,19 @@ void Loop::act(Slot& slot, Dispatcher::Next next) {
       owner_.group_states_wanted(dispatcher_.take_state_requests(), slot.mode_ticket);
       break;
     case Dispatcher::Next::kConfigfs:
+      park(slot);
+      owner_.configfs_wanted();
+      break;
     case Dispatcher::Next::kWays:
-      slot.next_completed = parked_;
-      parked_ = &slot;
-      next == Dispatcher::Next::kWays ? owner_.ways_wanted() : owner_.configfs_wanted();
+      park(slot);
+      owner_.ways_wanted();
       break;
   }
+}
+
+void Loop::park(Slot& slot) {
+  slot.next_completed = parked_;
+  parked_ = &slot;
 }
 
 // A blocking handler's request is executed by the thread that took it, so one at a time: the others

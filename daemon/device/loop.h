@@ -121,6 +121,7 @@ class Loop final : plugin::CompletionSink {
   void act(Slot& slot, Dispatcher::Next next);
   [[nodiscard]] bool has_enough_ready() const;
   void make_ready(Slot& slot);
+  void park(Slot& slot);  // until what it waits for was read
   void submit_ready();
   void answer(Slot& slot);
   void send(const Slot& slot);
