@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "conformance/cases.h"
+#include "support/eventually.h"
 
 namespace tcmud::conformance {
 namespace {
@@ -153,10 +154,12 @@ TEST_P(Fault, a_second_completion_reaches_the_host) {
   const auto request = Request::write(512, std::vector<uint8_t>(512, 4));
   EXPECT_EQ(lun_->run(*request), TCMUD_OK);
   std::vector<std::string> violations;
-  for (int i = 0; i < 5000 && violations.empty(); ++i) {
-    violations = lun_->violations();
-    std::this_thread::sleep_for(milliseconds(1));
-  }
+  EXPECT_TRUE(test::eventually(
+      [&] {
+        violations = lun_->violations();
+        return !violations.empty();
+      },
+      std::chrono::seconds(5)));
   EXPECT_EQ(violations.size(), 1u);
 }
 

@@ -8,6 +8,7 @@
 
 #include "device/lun_view.h"
 #include "ram_handler.h"
+#include "support/eventually.h"
 #include "support/fake_kernel.h"
 #include "support/scsi_client.h"
 
@@ -140,10 +141,7 @@ class EngineTest : public ::testing::TestWithParam<Model> {
   }
   static void wait(const std::vector<std::unique_ptr<Copy>>& copies) {
     for (const auto& copy : copies) {
-      for (int i = 0; i < 4000 && !copy->over; ++i) {
-        std::this_thread::sleep_for(5ms);
-      }
-      ASSERT_TRUE(copy->over);
+      ASSERT_TRUE(eventually([&] { return copy->over.load(); }, 20s));
       EXPECT_EQ(copy->started, copy->ended);
     }
   }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/eventually.h"
 #include "support/fake_kernel.h"
 #include "support/ring_layout.h"
 #include "support/scsi_client.h"
@@ -269,9 +270,7 @@ TEST_F(ViolationTest, TailWithoutAKickIsSeenByTheKernelThread) {
   const auto entry = client_->take_command();
   client_->write_answer(entry, entry.id);
   client_->pass(entry);
-  for (int i = 0; i < 1000 && kernel_.violations().count() == 0; ++i) {
-    std::this_thread::sleep_for(10ms);
-  }
+  EXPECT_TRUE(eventually([this] { return kernel_.violations().count() != 0; }));
   EXPECT_GE(kernel_.violations().count(Violation::kMissingKick), 1U);
 }
 
