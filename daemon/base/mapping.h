@@ -9,18 +9,27 @@
 
 namespace tcmud {
 
-// Owns one mmap'ed range; unmaps it when it goes.
+// One mmap'ed range, unmapped when its owner goes.
 class Mapping {
  public:
   Mapping() = default;
-  Mapping(void* base, size_t size) : base_(base), size_(size) {}
+  Mapping(void* base, size_t size) : base_(base), size_(size), owned_(true) {}
+  // Somebody else unmaps it, later than this goes.
+  static Mapping borrowed(std::span<std::byte> range) {
+    Mapping mapping(range.data(), range.size());
+    mapping.owned_ = false;
+    return mapping;
+  }
   Mapping(Mapping&& other) noexcept
-      : base_(std::exchange(other.base_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : base_(std::exchange(other.base_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        owned_(std::exchange(other.owned_, false)) {}
   Mapping& operator=(Mapping&& other) noexcept {
     if (this != &other) {
       reset();
       base_ = std::exchange(other.base_, nullptr);
       size_ = std::exchange(other.size_, 0);
+      owned_ = std::exchange(other.owned_, false);
     }
     return *this;
   }
@@ -29,11 +38,12 @@ class Mapping {
   ~Mapping() { reset(); }
 
   void reset() {
-    if (base_ != nullptr) {
+    if (owned_) {
       ::munmap(base_, size_);
     }
     base_ = nullptr;
     size_ = 0;
+    owned_ = false;
   }
   [[nodiscard]] std::span<std::byte> bytes() const {
     return {static_cast<std::byte*>(base_), size_};
@@ -43,6 +53,7 @@ class Mapping {
  private:
   void* base_ = nullptr;
   size_t size_ = 0;
+  bool owned_ = false;
 };
 
 }  // namespace tcmud

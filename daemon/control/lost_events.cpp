@@ -31,14 +31,19 @@ void LostEvents::finish() {
 // On a reader's thread.
 Result<LostEvents::Seen> LostEvents::read(kernel::KernelPort& port,
                                           const kernel::DeviceName& name) {
-  return kernel::read_number(port, name, "enable").and_then([&](uint64_t enabled) -> Result<Seen> {
-    if (enabled != 0) {
-      return Seen{true, 0};
-    }
-    return kernel::read_number(port, name, "statistics/scsi_dev/indx").map([](uint64_t id) {
-      return Seen{false, static_cast<uint32_t>(id)};
-    });
-  });
+  return port.open_directory(name).and_then(
+      [](const std::unique_ptr<kernel::DeviceDirectory>& directory) -> Result<Seen> {
+        const auto enabled = kernel::read_number(*directory, "enable");
+        if (!enabled) {
+          return tl::unexpected(enabled.error());
+        }
+        if (*enabled != 0) {
+          return Seen{true, 0};
+        }
+        return kernel::read_number(*directory, "statistics/scsi_dev/indx").map([](uint64_t id) {
+          return Seen{false, static_cast<uint32_t>(id)};
+        });
+      });
 }
 
 void LostEvents::look() {

@@ -48,8 +48,13 @@ const char* to_string(State state) {
   return "unknown";
 }
 
+Result<void> Device::Impl::open_configfs() {
+  return kernel.open_directory(name).map(
+      [this](std::unique_ptr<kernel::DeviceDirectory> opened) { configfs = std::move(opened); });
+}
+
 Result<void> Device::Impl::open_backend() {
-  auto read = read_attributes(kernel, name);
+  auto read = read_attributes(*configfs);
   if (!read) {
     return tl::unexpected(read.error());
   }
@@ -92,7 +97,7 @@ Result<void> Device::Impl::attach_ring() {
   ring = std::move(*attached);
   // What an initiator gives up ends, where it may: the kernel, and with it the initiator, waits for
   // the answer all the same. Kernels before 5.10 don't have it.
-  if (auto told = kernel.write_attribute(name, "attrib/tmr_notification", "1"); !told) {
+  if (auto told = configfs->write("attrib/tmr_notification", "1"); !told) {
     log::debug(lun, "no notice of task management functions: {}", told.error().message);
   }
   return {};
@@ -124,7 +129,7 @@ void Device::Impl::join_copies() {
     return;
   }
   // An initiator may name the LUN to another one before anybody asks this one who it is.
-  attributes.serial = read_serial(kernel, name);
+  attributes.serial = read_serial(*configfs);
   copy_lun = std::make_shared<CopyLun>(lun, engine->posts(), view().lun);
   engine->prepare([this](Dispatcher& dispatcher) {
     const auto partners = settings.ways ? copy::Partners::kSameWays : copy::Partners::kAll;
@@ -145,6 +150,7 @@ void Device::Impl::close_all() {
   }
   ring.reset();
   port = kernel::UioPort{};
+  configfs.reset();
 }
 
 void Device::Impl::add(kernel::Reply& reply) {
@@ -154,13 +160,14 @@ void Device::Impl::add(kernel::Reply& reply) {
       return tl::unexpected(opened.error());
     }
     port = std::move(*opened);
-    return open_backend()
+    return open_configfs()
+        .and_then([this] { return open_backend(); })
         .and_then([this] { return attach_ring(); })
         .and_then([this]() -> Result<void> {
           // So that saved configurations tell the truth about the cache, and restoring one changes
           // nothing. No event comes of it: the device is not configured yet.
           const bool cached = backend->props().write_cache != 0;
-          return kernel.write_attribute(name, "attrib/emulate_write_cache", cached ? "1" : "0")
+          return configfs->write("attrib/emulate_write_cache", cached ? "1" : "0")
               .or_else([this](const Error& error) {
                 log::debug(lun, "emulate_write_cache stays as it is: {}", error.message);
                 return Result<void>{};
@@ -184,7 +191,8 @@ void Device::Impl::add(kernel::Reply& reply) {
 Result<void> Device::Impl::open_adopted() {
   // From here on the kernel answers BUSY, which initiators repeat, until the ring is ours and
   // empty.
-  return set_blocked(true)
+  return open_configfs()
+      .and_then([this] { return set_blocked(true); })
       .and_then([this]() -> Result<void> {
         auto opened = kernel.open_uio(minor);
         if (!opened) {
@@ -211,8 +219,10 @@ void Device::Impl::adopt(std::chrono::milliseconds next_retry) {
     set_state(State::kRunning);
     return;
   }
+  const bool vanished =
+      result.error().code == ENOENT && (configfs == nullptr || !configfs->read("attrib/dev_size"));
   close_all();
-  if (result.error().code == ENOENT && !kernel.read_attribute(name, "info")) {
+  if (vanished) {
     log::warning(lun, "vanished while it was adopted: {}", result.error().message);
     set_state(State::kClosed);
     return;

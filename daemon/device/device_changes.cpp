@@ -105,7 +105,7 @@ void Device::Impl::select_mode(const scsi::ModeChange& mode, uint64_t ticket) {
     dispatcher.set_view(view);
     dispatcher.mode_changed(ticket);
   });
-  if (cache_changed && !removed) {
+  if (cache_changed) {
     tell_write_cache();
   }
 }
@@ -115,8 +115,7 @@ void Device::Impl::select_mode(const scsi::ModeChange& mode, uint64_t ticket) {
 void Device::Impl::tell_write_cache() {
   const bool cached = backend->props().write_cache != 0 && !modes.write_through;
   telling_write_cache.store(cached ? 1 : 0);
-  const auto written =
-      kernel.write_attribute(name, "attrib/emulate_write_cache", cached ? "1" : "0");
+  const auto written = configfs->write("attrib/emulate_write_cache", cached ? "1" : "0");
   telling_write_cache.store(kNotTelling);
   if (!written) {
     log::warning(lun, "attrib/emulate_write_cache does not tell that the write cache is {}: {}",
@@ -126,18 +125,14 @@ void Device::Impl::tell_write_cache() {
 
 void Device::Impl::read_configfs() {
   const uint64_t seen = changes->load(std::memory_order_acquire);
-  if (!removed) {
-    const auto watched = kernel.watch(name, changes);
-    if (!watched && !std::exchange(told_unwatched, true)) {
-      log::info(lun, "changes of configfs are noticed after a second: {}", watched.error().message);
-    }
-    known_until = watched ? UINT64_MAX : monotonic_ns() + kConfigfsFresh;
-    attributes.serial = read_serial(kernel, name);
-    attributes.port_groups = read_port_groups(kernel, name);
-    attributes.command_timeout = read_command_timeout(kernel, name);
-  } else {
-    known_until = UINT64_MAX;
+  const auto watched = configfs->watch(changes);
+  if (!watched && !removed && !std::exchange(told_unwatched, true)) {
+    log::info(lun, "changes of configfs are noticed after a second: {}", watched.error().message);
   }
+  known_until = watched ? UINT64_MAX : monotonic_ns() + kConfigfsFresh;
+  attributes.serial = read_serial(*configfs);
+  attributes.port_groups = read_port_groups(kernel, *configfs);
+  attributes.command_timeout = read_command_timeout(*configfs);
   known_changes = seen;
 }
 
@@ -173,9 +168,7 @@ void Device::Impl::set_states(const std::vector<scsi::StateRequest>& requests, u
     }
   }
   publish_view(false);
-  const Result<void> set = removed
-                               ? Result<void>(fail(ENODEV, "the LUN is being removed"))
-                               : set_group_states(kernel, name, attributes.port_groups, requests);
+  const auto set = set_group_states(*configfs, attributes.port_groups, requests);
   if (!set) {
     log::error(lun, "SET TARGET PORT GROUPS failed: {}", set.error().message);
   }

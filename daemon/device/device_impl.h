@@ -42,6 +42,7 @@ struct Device::Impl final : LoopOwner {
 
   // --- opening and closing ---
 
+  Result<void> open_configfs();
   Result<void> open_backend();
   Result<void> attach_ring();
   Result<void> start_engine();
@@ -55,9 +56,9 @@ struct Device::Impl final : LoopOwner {
     return uint64_t{attributes.command_timeout} * (1'000'000'000 / 6 * 5);
   }
   Result<void> set_blocked(bool blocked) {
-    return kernel.write_attribute(name, "action/block_dev", blocked ? "1" : "0");
+    return configfs->write("action/block_dev", blocked ? "1" : "0");
   }
-  Result<void> reset_ring() { return kernel.write_attribute(name, "action/reset_ring", "1"); }
+  Result<void> reset_ring() { return configfs->write("action/reset_ring", "1"); }
 
   // --- the pieces of work ---
 
@@ -130,8 +131,8 @@ struct Device::Impl final : LoopOwner {
   static constexpr int kNotTelling = -1;
   // What the strand is just writing to attrib/emulate_write_cache; read by reconfigure().
   std::atomic<int> telling_write_cache{kNotTelling};
-  // No configfs any more: its directory is locked until the kernel has our reply, so who reads it
-  // keeps the strand from replying. Set as soon as the removal is known.
+  // Who waits for the strand's reply shall not wait for what others have to say. Set as soon as the
+  // removal is known.
   std::atomic<bool> removed{false};
 
   // The kernel port counts; at the beginning nothing is known, because rtslib writes the serial
@@ -142,6 +143,7 @@ struct Device::Impl final : LoopOwner {
   uint64_t known_until = UINT64_MAX;  // CLOCK_MONOTONIC, ns
   bool told_unwatched = false;
 
+  std::unique_ptr<kernel::DeviceDirectory> configfs;  // while it is open
   LunAttributes attributes;
   Modes modes;
   // In the order of their lives: the engine's threads end first, then the handler closes, then

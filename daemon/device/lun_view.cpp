@@ -27,36 +27,36 @@ uint32_t stricter(uint32_t a, uint32_t b) {
 
 }  // namespace
 
-std::string read_serial(kernel::KernelPort& kernel, const kernel::DeviceName& name) {
+std::string read_serial(kernel::DeviceDirectory& directory) {
   constexpr std::string_view kLabel = "T10 VPD Unit Serial Number: ";
-  const auto text = kernel.read_attribute(name, "wwn/vpd_unit_serial");
+  const auto text = directory.read("wwn/vpd_unit_serial");
   if (!text) {
     return {};
   }
   return text->starts_with(kLabel) ? text->substr(kLabel.size()) : *text;
 }
 
-uint32_t read_command_timeout(kernel::KernelPort& kernel, const kernel::DeviceName& name) {
-  return static_cast<uint32_t>(read_number(kernel, name, "attrib/cmd_time_out").value_or(0));
+uint32_t read_command_timeout(kernel::DeviceDirectory& directory) {
+  return static_cast<uint32_t>(read_number(directory, "attrib/cmd_time_out").value_or(0));
 }
 
-Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::DeviceName& name) {
-  const auto block_size = read_number(kernel, name, "attrib/hw_block_size");
+Result<LunAttributes> read_attributes(kernel::DeviceDirectory& directory) {
+  const auto block_size = read_number(directory, "attrib/hw_block_size");
   if (!block_size) {
     return tl::unexpected(block_size.error());
   }
-  const auto size = read_number(kernel, name, "attrib/dev_size");
+  const auto size = read_number(directory, "attrib/dev_size");
   if (!size) {
     return tl::unexpected(size.error());
   }
-  const auto max_sectors = read_number(kernel, name, "attrib/hw_max_sectors");
+  const auto max_sectors = read_number(directory, "attrib/hw_max_sectors");
   if (!max_sectors) {
     return tl::unexpected(max_sectors.error());
   }
   return LunAttributes{.block_size = static_cast<uint32_t>(*block_size),
                        .size = *size,
                        .max_sectors = static_cast<uint32_t>(*max_sectors),
-                       .command_timeout = read_command_timeout(kernel, name)};
+                       .command_timeout = read_command_timeout(directory)};
 }
 
 View make_view(const LunAttributes& attributes, const tcmud_props& props, const Modes& modes) {

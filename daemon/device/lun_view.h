@@ -21,13 +21,13 @@ struct LunAttributes {
 };
 
 // What does not change by itself; serial number and port groups are left to those below.
-Result<LunAttributes> read_attributes(kernel::KernelPort& kernel, const kernel::DeviceName& name);
+Result<LunAttributes> read_attributes(kernel::DeviceDirectory& directory);
 
 // After how many seconds the kernel answers a command in our place; 0 = never.
-uint32_t read_command_timeout(kernel::KernelPort& kernel, const kernel::DeviceName& name);
+uint32_t read_command_timeout(kernel::DeviceDirectory& directory);
 
 // The serial number alone; "" where there is none yet.
-std::string read_serial(kernel::KernelPort& kernel, const kernel::DeviceName& name);
+std::string read_serial(kernel::DeviceDirectory& directory);
 
 // What administrators and initiators have chosen.
 struct Modes {

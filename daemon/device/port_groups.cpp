@@ -46,11 +46,11 @@ std::optional<Number> parse(std::string_view digits) {
 // The directory of one group.
 class Group {
  public:
-  Group(kernel::KernelPort& kernel, const kernel::DeviceName& device, const std::string& name)
-      : kernel_(kernel), device_(device), root_("alua/" + name + "/") {}
+  Group(kernel::DeviceDirectory& device, const std::string& name)
+      : device_(device), root_("alua/" + name + "/") {}
 
   [[nodiscard]] Result<std::string> text(std::string_view attribute) const {
-    return kernel_.read_attribute(device_, root_ + std::string(attribute));
+    return device_.read(root_ + std::string(attribute));
   }
   // 0 where there is no such attribute, or no number in it.
   [[nodiscard]] uint8_t number(std::string_view attribute) const {
@@ -58,12 +58,11 @@ class Group {
     return read ? parse<uint8_t>(*read).value_or(0) : uint8_t{0};
   }
   [[nodiscard]] Result<void> write(std::string_view attribute, std::string_view value) const {
-    return kernel_.write_attribute(device_, root_ + std::string(attribute), value);
+    return device_.write(root_ + std::string(attribute), value);
   }
 
  private:
-  kernel::KernelPort& kernel_;
-  const kernel::DeviceName& device_;
+  kernel::DeviceDirectory& device_;
   const std::string root_;
 };
 
@@ -133,9 +132,9 @@ struct Read {
   [[nodiscard]] bool is_default() const { return name == kDefaultGroup; }
 };
 
-std::optional<Read> read_group(kernel::KernelPort& kernel, const kernel::DeviceName& device,
+std::optional<Read> read_group(kernel::KernelPort& kernel, kernel::DeviceDirectory& device,
                                const std::string& name) {
-  const Group directory(kernel, device, name);
+  const Group directory(device, name);
   const auto id_text = directory.text("tg_pt_gp_id");
   const auto id = id_text ? parse<uint16_t>(*id_text) : std::nullopt;
   const auto type = directory.text("alua_access_type");
@@ -176,16 +175,16 @@ bool counts(const Read& read, bool others) {
 
 }  // namespace
 
-PortGroups read_port_groups(kernel::KernelPort& kernel, const kernel::DeviceName& device) {
+PortGroups read_port_groups(kernel::KernelPort& kernel, kernel::DeviceDirectory& directory) {
   PortGroups all;
-  if (const auto supported = kernel.read_attribute(device, "attrib/alua_support");
+  if (const auto supported = directory.read("attrib/alua_support");
       supported && *supported == "0") {
     return all;
   }
   std::vector<Read> found;
-  const auto names = kernel.list_port_groups(device);
+  const auto names = directory.list_port_groups();
   for (const std::string& name : names ? *names : std::vector<std::string>{}) {
-    if (auto read = read_group(kernel, device, name)) {
+    if (auto read = read_group(kernel, directory, name)) {
       found.push_back(std::move(*read));
     }
   }
@@ -201,7 +200,7 @@ PortGroups read_port_groups(kernel::KernelPort& kernel, const kernel::DeviceName
     }
     ports += read.group.ports.size();
     if (all.groups.size() == scsi::kMaxTargetPortGroups || ports > scsi::kMaxTargetPorts) {
-      log::warning(device.lun(), "initiators are told of {} target port groups only",
+      log::warning(directory.device().lun(), "initiators are told of {} target port groups only",
                    all.groups.size());
       break;
     }
@@ -213,44 +212,44 @@ PortGroups read_port_groups(kernel::KernelPort& kernel, const kernel::DeviceName
   return all;
 }
 
-Result<void> set_group_states(kernel::KernelPort& kernel, const kernel::DeviceName& device,
-                              const PortGroups& groups,
+Result<void> set_group_states(kernel::DeviceDirectory& directory, const PortGroups& groups,
                               std::span<const scsi::StateRequest> requests) {
+  const std::string lun = directory.device().lun();
   for (const scsi::StateRequest& request : requests) {
     const auto found = std::find_if(
         groups.groups.begin(), groups.groups.end(),
-        [&request](const TargetPortGroup& group) { return group.id == request.group; });
+        [&request](const TargetPortGroup& known) { return known.id == request.group; });
     if (found == groups.groups.end()) {
       return fail(ENOENT, "there is no target port group {}", request.group);
     }
     const std::string& name = groups.names[static_cast<size_t>(found - groups.groups.begin())];
-    const Group directory(kernel, device, name);
+    const Group group(directory, name);
     // The kernel lets nobody write the state of a group that changes explicitly only. Whoever reads
     // it meanwhile does so behind us on the strand.
     const bool only_explicit = !found->implicitly;
     if (only_explicit) {
-      if (auto open = directory.write("alua_access_type", "3"); !open) {
+      if (auto open = group.write("alua_access_type", "3"); !open) {
         return open;
       }
     }
     auto written =
-        directory.write("alua_access_state", std::to_string(static_cast<unsigned>(request.state)));
+        group.write("alua_access_state", std::to_string(static_cast<unsigned>(request.state)));
     if (written) {
       // The kernel takes it for an implicit change.
-      if (const auto told = directory.write("alua_access_status", "1"); !told) {
-        log::warning(device.lun(), "target port group {}: {}", name, told.error().message);
+      if (const auto told = group.write("alua_access_status", "1"); !told) {
+        log::warning(lun, "target port group {}: {}", name, told.error().message);
       }
     }
     if (only_explicit) {
-      if (const auto closed = directory.write("alua_access_type", "2"); !closed) {
-        log::error(device.lun(), "target port group {} stays open to implicit changes: {}", name,
+      if (const auto closed = group.write("alua_access_type", "2"); !closed) {
+        log::error(lun, "target port group {} stays open to implicit changes: {}", name,
                    closed.error().message);
       }
     }
     if (!written) {
       return written;
     }
-    log::info(device.lun(), "an initiator set target port group {} to state {}", name,
+    log::info(lun, "an initiator set target port group {} to state {}", name,
               static_cast<unsigned>(request.state));
   }
   return {};

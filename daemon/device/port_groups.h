@@ -23,13 +23,12 @@ struct PortGroups {
 // was changed, or beside others (tcmu-runner never looks at it, and an initiator that meets a LUN
 // again shall find no asymmetric access where there was none). A group that can't be read, or is
 // not complete yet, is left out. Blocks; the LUN's strand.
-PortGroups read_port_groups(kernel::KernelPort& kernel, const kernel::DeviceName& device);
+PortGroups read_port_groups(kernel::KernelPort& kernel, kernel::DeviceDirectory& directory);
 
 // Puts states of groups in force, in this order, up to the first that fails. The kernel tells
 // initiators by a unit attention condition. Blocks, as long as the group's trans_delay_msecs says;
 // the LUN's strand.
-Result<void> set_group_states(kernel::KernelPort& kernel, const kernel::DeviceName& device,
-                              const PortGroups& groups,
+Result<void> set_group_states(kernel::DeviceDirectory& directory, const PortGroups& groups,
                               std::span<const scsi::StateRequest> requests);
 
 }  // namespace tcmud::device

@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 namespace tcmud::kernel {
-namespace {
 
 // Is each component of "a/b/c" a name?
 bool is_path_of_names(std::string_view path) {
@@ -23,16 +22,6 @@ bool is_path_of_names(std::string_view path) {
     }
     path.remove_prefix(slash + 1);
   }
-}
-
-}  // namespace
-
-Result<std::string> attribute_path(const KernelPaths& paths, const DeviceName& device,
-                                   std::string_view path) {
-  if (!is_path_of_names(path)) {
-    return fail(EINVAL, "{}: '{}' is not the path of an attribute", device.lun(), path);
-  }
-  return fmt::format("{}/{}", device_directory(paths, device), path);
 }
 
 Result<std::string> fabric_path(const KernelPaths& paths, std::string_view path) {

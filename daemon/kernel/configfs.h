@@ -11,12 +11,11 @@
 
 namespace tcmud::kernel {
 
-// <sysfs>/kernel/config/target/core/user_<hba>/<name>/<path>. EINVAL: the path would lead out of
-// the device's directory.
-Result<std::string> attribute_path(const KernelPaths& paths, const DeviceName& device,
-                                   std::string_view path);
+// Is each component of "a/b/c" a name, so that the path leads nowhere but down?
+bool is_path_of_names(std::string_view path);
 
-// <sysfs>/kernel/config/target/<path>, for attributes of fabrics. EINVAL as above.
+// <sysfs>/kernel/config/target/<path>, for attributes of fabrics. EINVAL: the path would lead out
+// of there.
 Result<std::string> fabric_path(const KernelPaths& paths, std::string_view path);
 
 // <sysfs>/kernel/config/target/core/user_<hba>/<name>

@@ -256,10 +256,10 @@ void ConfigfsWatch::take_events() {
   }
 }
 
-Result<void> ConfigfsWatch::watch(const DeviceName& device,
+Result<void> ConfigfsWatch::watch(const Directories& device,
                                   const std::shared_ptr<ChangeCount>& changes) {
   if (fd() < 0) {
-    return fail(ENOSYS, "{}: the kernel doesn't tell of changes", device.lun());
+    return fail(ENOSYS, "the kernel doesn't tell of changes");
   }
   {
     const std::lock_guard lock(state_->mutex);
@@ -276,21 +276,19 @@ Result<void> ConfigfsWatch::watch(const DeviceName& device,
       state_->find_fabrics({state_->paths.target(), Level::kTarget});
     }
     if (state_->fabrics_missed) {
-      return fail(ENOSPC, "{}: not all ports can be watched", device.lun());
+      return fail(ENOSPC, "not all ports can be watched");
     }
   }
-  const std::string root = device_directory(state_->paths, device);
-  const auto add = [&](const std::string& name) {
-    return state_->add(root + "/" + name,
-                       {.device = changes, .of_device = true, .attributes = name == "attrib"});
+  const auto add = [&](const std::string& path, bool attributes = false) {
+    return state_->add(path, {.device = changes, .of_device = true, .attributes = attributes});
   };
-  return add("wwn")
-      .and_then([&] { return add("attrib"); })
-      .and_then([&] { return add("alua"); })
-      .and_then([&] { return subdirectories(root + "/alua"); })
+  return add(device.wwn)
+      .and_then([&] { return add(device.attrib, true); })
+      .and_then([&] { return add(device.alua); })
+      .and_then([&] { return subdirectories(device.alua); })
       .and_then([&](const std::vector<std::string>& groups) -> Result<void> {
         for (const std::string& group : groups) {
-          auto added = add("alua/" + group);
+          auto added = add(device.alua + "/" + group);
           if (!added && added.error().code != ENOENT) {
             return added;
           }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include "base/result.h"
 #include "kernel/kernel_port.h"
@@ -16,7 +17,7 @@ namespace tcmud::kernel {
 // it, which is how all of this changes. The kernel by itself changes none of it.
 //
 // There is one inotify descriptor. Its events are read by the main thread, which thereby never
-// waits for configfs. To watch a directory its path has to be looked up, which waits while an
+// waits for configfs. To watch a directory its path has to be looked up, which may wait while an
 // rmdir has it locked; that is done by who calls watch(), and for the fabrics' directories, which
 // come and go, by a thread of this class's own. Neither holds a lock meanwhile that the main thread
 // may want.
@@ -33,8 +34,14 @@ class ConfigfsWatch {
   // The main thread.
   void take_events();
 
-  // See KernelPort::watch.
-  Result<void> watch(const DeviceName& device, const std::shared_ptr<ChangeCount>& changes);
+  // The directories of a device, by any path that leads to them.
+  struct Directories {
+    std::string wwn;
+    std::string attrib;
+    std::string alua;
+  };
+  // See DeviceDirectory::watch.
+  Result<void> watch(const Directories& device, const std::shared_ptr<ChangeCount>& changes);
 
  private:
   struct State;

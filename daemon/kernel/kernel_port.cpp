@@ -7,8 +7,12 @@
 
 namespace tcmud::kernel {
 
-Result<std::vector<std::string>> KernelPort::list_port_groups(const DeviceName&) {
+Result<std::vector<std::string>> DeviceDirectory::list_port_groups() {
   return std::vector<std::string>{};
+}
+
+Result<void> DeviceDirectory::watch(const std::shared_ptr<ChangeCount>&) {
+  return fail(ENOTSUP, "changes aren't told");
 }
 
 Result<std::string> KernelPort::read_fabric_attribute(std::string_view path) {
@@ -20,12 +24,8 @@ std::shared_ptr<FabricTree> KernelPort::fabrics() {
   return nullptr;
 }
 
-Result<void> KernelPort::watch(const DeviceName& device, const std::shared_ptr<ChangeCount>&) {
-  return fail(ENOTSUP, "{}: changes aren't told", device.lun());
-}
-
-Result<uint64_t> read_number(KernelPort& kernel, const DeviceName& device, std::string_view path) {
-  auto text = kernel.read_attribute(device, path);
+Result<uint64_t> read_number(DeviceDirectory& directory, std::string_view path) {
+  auto text = directory.read(path);
   if (!text) {
     return tl::unexpected(std::move(text.error()));
   }
@@ -39,7 +39,8 @@ Result<uint64_t> read_number(KernelPort& kernel, const DeviceName& device, std::
   const char* const end = digits.data() + digits.size();
   const auto [stop, error] = std::from_chars(digits.data(), end, number, base);
   if (error != std::errc{} || stop != end) {
-    return fail(EINVAL, "{}: {} is '{}', not a number from 0 to 2^64-1", device.lun(), path, *text);
+    return fail(EINVAL, "{}: {} is '{}', not a number from 0 to 2^64-1", directory.device().lun(),
+                path, *text);
   }
   return number;
 }

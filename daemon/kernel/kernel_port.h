@@ -103,6 +103,34 @@ struct FoundDevice {
 // thread, read on any: a LUN that reads configfs again looks at it before.
 using ChangeCount = std::atomic<uint64_t>;
 
+// A device's directory in configfs, held open. While the kernel waits for a REMOVED reply, the
+// directory is locked, and whoever looks up a path that leads through it sleeps until the reply is
+// there: for ever, if the reply waits for him. What is below attrib/, wwn/, alua/ and action/ is
+// reached without it, at any time, and is no longer there during the removal (ENOENT). Blocks, but
+// not for long; any thread, one at a time.
+class DeviceDirectory {
+ public:
+  virtual ~DeviceDirectory() = default;
+  [[nodiscard]] virtual const DeviceName& device() const = 0;
+
+  // "attrib/hw_block_size", "wwn/vpd_unit_serial"; trailing newline and padding removed. A path
+  // that begins with none of those four waits for a removal's end.
+  virtual Result<std::string> read(std::string_view path) = 0;
+  virtual Result<void> write(std::string_view path, std::string_view value) = 0;
+
+  // The target port groups of the device: the directories of alua/. A kernel that says nothing of
+  // them has none.
+  virtual Result<std::vector<std::string>> list_port_groups();
+
+  // From now on `changes` grows whenever wwn/ or alua/ of the device changes, or a port of any
+  // fabric; not for groups that are made later, so that it is to be called again before each
+  // reading. An error: it may not grow.
+  virtual Result<void> watch(const std::shared_ptr<ChangeCount>& changes);
+};
+
+// Numbers as configfs prints them.
+Result<uint64_t> read_number(DeviceDirectory& directory, std::string_view path);
+
 // Everything the kernel shows us, as seen by the rest of the daemon: implemented by LinuxKernel,
 // and by the tests' fake kernel. All calls may block but are short; any thread.
 class KernelPort {
@@ -115,17 +143,11 @@ class KernelPort {
   // Opens and maps /dev/uio<minor>. EBUSY: another process has it open.
   virtual Result<UioPort> open_uio(uint32_t minor) = 0;
 
-  // An attribute of the device's configfs directory, e.g. "attrib/hw_block_size",
-  // "wwn/vpd_unit_serial"; trailing newline and padding removed. Never while the kernel waits for
-  // the device's REMOVED reply (the directory is locked then).
-  virtual Result<std::string> read_attribute(const DeviceName& device, std::string_view path) = 0;
-  virtual Result<void> write_attribute(const DeviceName& device, std::string_view path,
-                                       std::string_view value) = 0;
+  // The device's directory in configfs. Never while the kernel waits for the device's REMOVED
+  // reply: it is locked then.
+  virtual Result<std::unique_ptr<DeviceDirectory>> open_directory(const DeviceName& device) = 0;
 
-  // ---- Ports and their groups. A kernel that says nothing of them has none, and tells no changes.
-
-  // The target port groups of the device: the directories of alua/. As read_attribute.
-  virtual Result<std::vector<std::string>> list_port_groups(const DeviceName& device);
+  // ---- Ports. A kernel that says nothing of them has none, and tells no changes.
 
   // An attribute of a fabric, e.g. "iscsi/iqn.2024-01.org.x:y/tpgt_1/enable". Not on the main
   // thread: an rmdir may have the directory locked until commands have been answered.
@@ -134,17 +156,10 @@ class KernelPort {
   // Who exports what to whom, to be looked through; nullptr: the kernel has no fabrics.
   virtual std::shared_ptr<FabricTree> fabrics();
 
-  // From now on `changes` grows whenever wwn/ or alua/ of the device changes, or a port of any
-  // fabric; not for groups that are made later, so that it is to be called again before each
-  // reading. An error: it may not grow. As read_attribute.
-  virtual Result<void> watch(const DeviceName& device, const std::shared_ptr<ChangeCount>& changes);
-  // What watch() needs of the main loop: a descriptor that is readable when there is something for
-  // take_changes(); -1: nothing. The main thread.
+  // What DeviceDirectory::watch() needs of the main loop: a descriptor that is readable when there
+  // is something for take_changes(); -1: nothing. The main thread.
   [[nodiscard]] virtual int changes_fd() const { return -1; }
   virtual void take_changes() {}
 };
-
-// Numbers as configfs prints them.
-Result<uint64_t> read_number(KernelPort& kernel, const DeviceName& device, std::string_view path);
 
 }  // namespace tcmud::kernel

@@ -15,13 +15,8 @@ class LinuxKernel final : public KernelPort {
 
   Result<std::vector<FoundDevice>> scan() override;
   Result<UioPort> open_uio(uint32_t minor) override;
-  Result<std::string> read_attribute(const DeviceName& device, std::string_view path) override;
-  Result<void> write_attribute(const DeviceName& device, std::string_view path,
-                               std::string_view value) override;
-  Result<std::vector<std::string>> list_port_groups(const DeviceName& device) override;
+  Result<std::unique_ptr<DeviceDirectory>> open_directory(const DeviceName& device) override;
   std::shared_ptr<FabricTree> fabrics() override { return fabrics_; }
-  Result<void> watch(const DeviceName& device,
-                     const std::shared_ptr<ChangeCount>& changes) override;
   [[nodiscard]] int changes_fd() const override { return watch_.fd(); }
   void take_changes() override { watch_.take_events(); }
 

@@ -58,10 +58,10 @@ Result<uint64_t> map_size(const std::string& directory) {
 
 }  // namespace
 
-Result<std::string> read_small_file(const std::string& path) {
-  Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+Result<std::string> read_small_file(const SmallFile& name) {
+  Fd file(::openat(name.directory, name.path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) {
-    return fail(errno, "{}: {}", path, std::strerror(errno));
+    return fail(errno, "{}: {}", name.shown, std::strerror(errno));
   }
   // No attribute is longer than a page.
   std::string text(65536, '\0');
@@ -72,7 +72,7 @@ Result<std::string> read_small_file(const std::string& path) {
       continue;
     }
     if (got < 0) {
-      return fail(errno, "{}: {}", path, std::strerror(errno));
+      return fail(errno, "{}: {}", name.shown, std::strerror(errno));
     }
     if (got == 0) {
       break;
@@ -86,21 +86,21 @@ Result<std::string> read_small_file(const std::string& path) {
   return text;
 }
 
-Result<void> write_small_file(const std::string& path, std::string_view value) {
-  Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+Result<void> write_small_file(const SmallFile& name, std::string_view value) {
+  Fd file(::openat(name.directory, name.path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file.valid()) {
-    return fail(errno, "{}: {}", path, std::strerror(errno));
+    return fail(errno, "{}: {}", name.shown, std::strerror(errno));
   }
   ssize_t put = 0;
   do {
     put = ::write(file.get(), value.data(), value.size());
   } while (put < 0 && errno == EINTR);
   if (put < 0) {
-    return fail(errno, "{}: the kernel refuses '{}': {}", path, value, std::strerror(errno));
+    return fail(errno, "{}: the kernel refuses '{}': {}", name.shown, value, std::strerror(errno));
   }
   if (static_cast<size_t>(put) != value.size()) {
-    return fail(EIO, "{}: the kernel took {} of the {} bytes of '{}'", path, put, value.size(),
-                value);
+    return fail(EIO, "{}: the kernel took {} of the {} bytes of '{}'", name.shown, put,
+                value.size(), value);
   }
   return {};
 }

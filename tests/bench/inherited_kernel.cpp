@@ -9,6 +9,28 @@
 #include "support/shared_region.h"
 
 namespace tcmud::bench {
+namespace {
+
+class Directory final : public kernel::DeviceDirectory {
+ public:
+  Directory(kernel::DeviceName device, const test::AttributeMap& attributes)
+      : device_(std::move(device)), attributes_(attributes) {}
+  [[nodiscard]] const kernel::DeviceName& device() const override { return device_; }
+  Result<std::string> read(std::string_view path) override {
+    const auto found = attributes_.find(path);
+    if (found == attributes_.end()) {
+      return fail(ENOENT, "{}/{}: no such attribute", device_.lun(), path);
+    }
+    return found->second;
+  }
+  Result<void> write(std::string_view, std::string_view) override { return {}; }
+
+ private:
+  const kernel::DeviceName device_;
+  const test::AttributeMap& attributes_;
+};
+
+}  // namespace
 
 InheritedKernel::InheritedKernel(std::vector<InheritedNode> nodes, std::string dev_config,
                                  uint64_t lun_bytes)
@@ -41,18 +63,9 @@ Result<kernel::UioPort> InheritedKernel::open_uio(uint32_t minor) {
                          test::map_shared(memory.get(), node.map_bytes)};
 }
 
-Result<std::string> InheritedKernel::read_attribute(const kernel::DeviceName& device,
-                                                    std::string_view path) {
-  const auto found = attributes_.find(path);
-  if (found == attributes_.end()) {
-    return fail(ENOENT, "{}/{}: no such attribute", device.lun(), path);
-  }
-  return found->second;
-}
-
-Result<void> InheritedKernel::write_attribute(const kernel::DeviceName&, std::string_view,
-                                              std::string_view) {
-  return {};
+Result<std::unique_ptr<kernel::DeviceDirectory>> InheritedKernel::open_directory(
+    const kernel::DeviceName& device) {
+  return std::make_unique<Directory>(device, attributes_);
 }
 
 }  // namespace tcmud::bench

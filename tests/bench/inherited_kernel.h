@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,11 +21,9 @@ class InheritedKernel final : public kernel::KernelPort {
   Result<std::vector<kernel::FoundDevice>> scan() override;
   // Each node once.
   Result<kernel::UioPort> open_uio(uint32_t minor) override;
-  Result<std::string> read_attribute(const kernel::DeviceName& device,
-                                     std::string_view path) override;
-  // Accepted and forgotten.
-  Result<void> write_attribute(const kernel::DeviceName& device, std::string_view path,
-                               std::string_view value) override;
+  // What is written there is accepted and forgotten.
+  Result<std::unique_ptr<kernel::DeviceDirectory>> open_directory(
+      const kernel::DeviceName& device) override;
 
  private:
   std::vector<InheritedNode> nodes_;

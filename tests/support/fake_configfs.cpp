@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // FakeDevice's configfs directory: who may touch what, and what it does.
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -25,8 +28,8 @@ std::optional<int> to_int(std::string_view text) {
 }  // namespace
 
 // Under the lock.
-Result<void> FakeDevice::check_access(std::string_view path) {
-  if (state_ == State::kRemoving) {
+Result<void> FakeDevice::refuse_removed(std::string_view path, bool looked_up) {
+  if (state_ == State::kRemoving && looked_up) {
     violations_->record(
         Violation::kLockedDirectory,
         fmt::format("{}: {} was touched while the kernel waits for the REMOVED reply", uio_name(),
@@ -34,6 +37,22 @@ Result<void> FakeDevice::check_access(std::string_view path) {
   }
   if (state_ == State::kRemoving || state_ == State::kGone) {
     return fail(ENOENT, "{}/{}: no such attribute", uio_name(), path);
+  }
+  return {};
+}
+
+Result<void> FakeDevice::look_up_directory() {
+  const std::lock_guard lock(mutex_);
+  return refuse_removed("", true);
+}
+
+// Under the lock.
+Result<void> FakeDevice::check_access(std::string_view path) {
+  constexpr std::string_view kHeld[] = {"attrib/", "wwn/", "alua/", "action/"};
+  const bool held = std::any_of(std::begin(kHeld), std::end(kHeld),
+                                [path](std::string_view name) { return path.starts_with(name); });
+  if (auto access = refuse_removed(path, !held); !access) {
+    return access;
   }
   const auto error = attribute_errors_.find(path);
   if (error != attribute_errors_.end()) {
@@ -46,7 +65,12 @@ Result<void> FakeDevice::check_access(std::string_view path) {
 }
 
 Result<std::string> FakeDevice::read_attribute(std::string_view path) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  if (auto hook = before_reading_.extract(std::string(path))) {
+    lock.unlock();
+    hook.mapped()();
+    lock.lock();
+  }
   ++attribute_reads_;
   if (auto access = check_access(path); !access) {
     return tl::unexpected(access.error());
@@ -147,7 +171,7 @@ void FakeDevice::count_change() {
 
 Result<std::vector<std::string>> FakeDevice::list_port_groups() {
   const std::lock_guard lock(mutex_);
-  if (auto access = check_access("alua"); !access) {
+  if (auto access = check_access("alua/"); !access) {
     return tl::unexpected(access.error());
   }
   std::vector<std::string> names;
@@ -206,6 +230,11 @@ void FakeDevice::set_attribute(std::string_view path, std::string_view value) {
   const std::lock_guard lock(mutex_);
   attributes_.insert_or_assign(std::string(path), std::string(value));
   count_change();
+}
+
+void FakeDevice::before_reading(std::string_view path, std::function<void()> once) {
+  const std::lock_guard lock(mutex_);
+  before_reading_.insert_or_assign(std::string(path), std::move(once));
 }
 
 void FakeDevice::fail_attribute(std::string_view path, int error) {

@@ -251,9 +251,12 @@ Result<kernel::UioPort> FakeDevice::open() {
     return fail(EBUSY, "{}: open already", uio_name());
   }
   channel_ = std::make_shared<UioChannel>();
-  kernel::UioPort port{channel_->take_event_fd(), channel_->take_kick_fd(),
-                       region_.map_for_daemon()};
-  ring_.set_daemon_view(port.map.bytes().data());
+  daemon_map_ = region_.map_for_daemon();
+  ring_.set_daemon_view(daemon_map_.bytes().data());
+  // ThreadSanitizer must know nothing of addresses that are gone, while RaceMirror names them.
+  kernel::UioPort port{
+      channel_->take_event_fd(), channel_->take_kick_fd(),
+      kRaceMirrorActive ? Mapping::borrowed(daemon_map_.bytes()) : std::move(daemon_map_)};
   deliver(lock);
   wake_thread();
   return port;
@@ -266,6 +269,7 @@ void FakeDevice::notice_close() {
     }
     channel_.reset();
     ring_.closed();
+    daemon_map_.reset();
   }
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -100,6 +101,9 @@ class FakeDevice final : public std::enable_shared_from_this<FakeDevice>, privat
   void protect_free_blocks(const kernel::UioPort& port);
 
   // ---- configfs; FakeKernel leads here. Paths as in kernel_port.h.
+  // Nobody may look up the device's directory while the kernel waits for the REMOVED reply.
+  Result<void> look_up_directory();
+  // From directories that were looked up before.
   Result<std::string> read_attribute(std::string_view path);
   Result<void> write_attribute(std::string_view path, std::string_view value);
   [[nodiscard]] Result<std::vector<std::string>> list_port_groups();
@@ -111,6 +115,8 @@ class FakeDevice final : public std::enable_shared_from_this<FakeDevice>, privat
   // mkdir alua/<name>, with an id and members as configfs shows them; a group has the kernel's
   // defaults.
   void add_port_group(const std::string& name, uint16_t id, std::string_view members);
+  // `once` is called just before the daemon reads that attribute the next time.
+  void before_reading(std::string_view path, std::function<void()> once);
   // Makes access to one attribute fail; 0: no longer.
   void fail_attribute(std::string_view path, int error);
 
@@ -153,6 +159,7 @@ class FakeDevice final : public std::enable_shared_from_this<FakeDevice>, privat
   Result<void> write_port_group(const std::string& path, std::string_view value);
   void count_change();
   [[nodiscard]] Result<void> check_access(std::string_view path);
+  [[nodiscard]] Result<void> refuse_removed(std::string_view path, bool looked_up);
 
   const DeviceSpec spec_;
   const uint32_t minor_;
@@ -163,6 +170,7 @@ class FakeDevice final : public std::enable_shared_from_this<FakeDevice>, privat
   SharedRegion region_;
   KernelRing ring_;
   std::shared_ptr<UioChannel> channel_;  // of the present open
+  Mapping daemon_map_;                   // empty where the daemon itself unmaps it
   State state_ = State::kConfigured;
   bool plugged_ = false;
   std::chrono::milliseconds skew_{0};
@@ -172,6 +180,7 @@ class FakeDevice final : public std::enable_shared_from_this<FakeDevice>, privat
   std::vector<std::shared_ptr<Ticket::State>> finished_;  // to be told outside the lock
   AttributeMap attributes_;
   std::map<std::string, int, std::less<>> attribute_errors_;
+  std::map<std::string, std::function<void()>, std::less<>> before_reading_;
   uint64_t attribute_reads_ = 0;
   std::weak_ptr<kernel::ChangeCount> watcher_;
 

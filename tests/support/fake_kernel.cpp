@@ -267,24 +267,44 @@ std::shared_ptr<FakeDevice> FakeKernel::find(const kernel::DeviceName& name) {
   return nullptr;
 }
 
-Result<std::vector<std::string>> FakeKernel::list_port_groups(const kernel::DeviceName& device) {
-  const auto found = find(device);
+class FakeKernel::Directory final : public kernel::DeviceDirectory {
+ public:
+  Directory(FakeKernel& kernel, std::shared_ptr<FakeDevice> device)
+      : kernel_(kernel), device_(std::move(device)), name_(device_->device_name()) {}
+
+  [[nodiscard]] const kernel::DeviceName& device() const override { return name_; }
+  Result<std::string> read(std::string_view path) override { return device_->read_attribute(path); }
+  Result<void> write(std::string_view path, std::string_view value) override {
+    return device_->write_attribute(path, value);
+  }
+  Result<std::vector<std::string>> list_port_groups() override {
+    return device_->list_port_groups();
+  }
+  Result<void> watch(const std::shared_ptr<kernel::ChangeCount>& changes) override {
+    const std::lock_guard lock(kernel_.mutex_);
+    if (kernel_.refuse_watches_) {
+      return fail(ENOSPC, "{}: can't be watched", name_.lun());
+    }
+    device_->watch(changes);
+    kernel_.watching_.emplace_back(changes);
+    return {};
+  }
+
+ private:
+  FakeKernel& kernel_;
+  const std::shared_ptr<FakeDevice> device_;
+  const kernel::DeviceName name_;
+};
+
+Result<std::unique_ptr<kernel::DeviceDirectory>> FakeKernel::open_directory(
+    const kernel::DeviceName& device) {
+  auto found = find(device);
   if (!found) {
     return fail(ENOENT, "{}: no such device", device.lun());
   }
-  return found->list_port_groups();
-}
-
-Result<void> FakeKernel::watch(const kernel::DeviceName& device,
-                               const std::shared_ptr<kernel::ChangeCount>& changes) {
-  const auto found = find(device);
-  const std::lock_guard lock(mutex_);
-  if (!found || refuse_watches_) {
-    return fail(found ? ENOSPC : ENOENT, "{}: can't be watched", device.lun());
-  }
-  found->watch(changes);
-  watching_.emplace_back(changes);
-  return {};
+  return found->look_up_directory().map([&]() -> std::unique_ptr<kernel::DeviceDirectory> {
+    return std::make_unique<Directory>(*this, std::move(found));
+  });
 }
 
 void FakeKernel::set_fabric_attribute(std::string_view path, std::string_view value) {
@@ -300,24 +320,6 @@ void FakeKernel::set_fabric_attribute(std::string_view path, std::string_view va
 void FakeKernel::refuse_watches(bool refuse) {
   const std::lock_guard lock(mutex_);
   refuse_watches_ = refuse;
-}
-
-Result<std::string> FakeKernel::read_attribute(const kernel::DeviceName& device,
-                                               std::string_view path) {
-  const auto found = find(device);
-  if (!found) {
-    return fail(ENOENT, "{}: no such device", device.lun());
-  }
-  return found->read_attribute(path);
-}
-
-Result<void> FakeKernel::write_attribute(const kernel::DeviceName& device, std::string_view path,
-                                         std::string_view value) {
-  const auto found = find(device);
-  if (!found) {
-    return fail(ENOENT, "{}: no such device", device.lun());
-  }
-  return found->write_attribute(path, value);
 }
 
 }  // namespace tcmud::test

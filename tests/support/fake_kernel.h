@@ -100,27 +100,22 @@ class FakeKernel final : public kernel::KernelPort {
   // ---- KernelPort.
   Result<std::vector<kernel::FoundDevice>> scan() override;
   Result<kernel::UioPort> open_uio(uint32_t minor) override;
-  Result<std::string> read_attribute(const kernel::DeviceName& device,
-                                     std::string_view path) override;
-  Result<void> write_attribute(const kernel::DeviceName& device, std::string_view path,
-                               std::string_view value) override;
-
-  Result<std::vector<std::string>> list_port_groups(const kernel::DeviceName& device) override;
+  // What it watches counts at once, on the thread that changes something.
+  Result<std::unique_ptr<kernel::DeviceDirectory>> open_directory(
+      const kernel::DeviceName& device) override;
   std::shared_ptr<kernel::FabricTree> fabrics() override { return fabrics_; }
-  // Counts at once, on the thread that changes something.
-  Result<void> watch(const kernel::DeviceName& device,
-                     const std::shared_ptr<kernel::ChangeCount>& changes) override;
 
   // ---- Fabrics. Sets or adds an attribute of one, "iscsi/iqn.x:y/tpgt_1/enable".
   void set_fabric_attribute(std::string_view path, std::string_view value);
   // All there is of them; what is changed here is told to nobody.
   [[nodiscard]] FakeFabrics& fabric_tree() { return *fabrics_; }
-  // watch() fails: changes aren't told.
+  // DeviceDirectory::watch() fails: changes aren't told.
   void refuse_watches(bool refuse);
 
   [[nodiscard]] Violations& violations() { return *violations_; }
 
  private:
+  class Directory;
   std::shared_ptr<FakeDevice> make_device(const DeviceSpec& spec, FakeDevice::State state);
   std::shared_ptr<FakeDevice> find(const kernel::DeviceName& name);
   void forget(const FakeDevice* device);

@@ -22,6 +22,12 @@ void __tsan_release(void* address);
 
 namespace tcmud::test {
 
+#ifdef TCMUD_TEST_TSAN
+inline constexpr bool kRaceMirrorActive = true;
+#else
+inline constexpr bool kRaceMirrorActive = false;
+#endif
+
 // Shows ThreadSanitizer the kernel's accesses to shared memory at the addresses at which the daemon
 // sees them. The two sides have maps of their own, so without this it would take them for
 // strangers, and a daemon that reads an entry without acquiring cmd_head, publishes cmd_tail before
@@ -30,7 +36,7 @@ namespace tcmud::test {
 class RaceMirror {
  public:
   // `kernel`: where this side has its map. `daemon`: where the daemon has it, nullptr while it has
-  // none.
+  // none; to be unmapped after this was told so.
   void set(const std::byte* kernel, std::byte* daemon) {
     kernel_ = kernel;
     daemon_ = daemon;

@@ -43,5 +43,16 @@ TEST(Mapping, MovesItsRange) {
   second.bytes()[4095] = std::byte{1};
 }
 
+TEST(Mapping, LeavesABorrowedRangeToItsOwner) {
+  const Mapping owner(
+      ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096);
+  {
+    Mapping borrowed = Mapping::borrowed(owner.bytes());
+    const Mapping moved(std::move(borrowed));
+    EXPECT_EQ(moved.bytes().data(), owner.bytes().data());
+  }
+  owner.bytes()[0] = std::byte{1};
+}
+
 }  // namespace
 }  // namespace tcmud

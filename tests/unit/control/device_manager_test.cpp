@@ -50,10 +50,7 @@ class FakePort final : public kernel::KernelPort {
   Result<std::vector<kernel::FoundDevice>> scan() override { return devices; }
   // The main thread must stay away from these.
   Result<kernel::UioPort> open_uio(uint32_t) override { return refuse(); }
-  Result<std::string> read_attribute(const DeviceName&, std::string_view) override {
-    return refuse();
-  }
-  Result<void> write_attribute(const DeviceName&, std::string_view, std::string_view) override {
+  Result<std::unique_ptr<kernel::DeviceDirectory>> open_directory(const DeviceName&) override {
     return refuse();
   }
 

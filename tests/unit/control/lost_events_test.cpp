@@ -27,15 +27,12 @@ class LockablePort final : public kernel::KernelPort {
   explicit LockablePort(test::FakeKernel& kernel) : kernel_(kernel) {}
   Result<std::vector<kernel::FoundDevice>> scan() override { return kernel_.scan(); }
   Result<kernel::UioPort> open_uio(uint32_t minor) override { return kernel_.open_uio(minor); }
-  Result<std::string> read_attribute(const DeviceName& device, std::string_view path) override {
-    EXPECT_NE(std::this_thread::get_id(), main_) << path << " may block";
+  Result<std::unique_ptr<kernel::DeviceDirectory>> open_directory(
+      const DeviceName& device) override {
+    EXPECT_NE(std::this_thread::get_id(), main_) << device.lun() << " may block";
     std::unique_lock lock(mutex_);
     unlocked_.wait(lock, [&] { return !locked_.contains(device.name); });
-    return kernel_.read_attribute(device, path);
-  }
-  Result<void> write_attribute(const DeviceName& device, std::string_view path,
-                               std::string_view value) override {
-    return kernel_.write_attribute(device, path, value);
+    return kernel_.open_directory(device);
   }
   void lock(const std::string& name) {
     const std::lock_guard lock(mutex_);

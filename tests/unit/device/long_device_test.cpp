@@ -104,11 +104,12 @@ TEST_P(LongDeviceTest, AFormatIsAnsweredWhenTheLunIsZeroesAndDurable) {
 
 // Also where the handler has one thread, which always has a piece to do.
 TEST_P(LongDeviceTest, InTheBackgroundItLeavesInitiatorsTheirAnswers) {
-  delay_ms_ = 4;
+  delay_ms_ = 100;
   ASSERT_TRUE(fake_->run(kFormatWithList, kImmediateList).good());
   EXPECT_TRUE(client_->read(0, 1).check(0x02, 0x04, 0x04));
   EXPECT_TRUE(client_->inquiry().good());
   EXPECT_TRUE(client_->test_unit_ready().check(0x02, 0x04, 0x04));
+  delay_ms_ = 0;
   EXPECT_TRUE(wait_while(0x02, 0x04, 0x04));
   EXPECT_TRUE(client_->test_unit_ready().good());
   EXPECT_TRUE(all(0));
@@ -117,12 +118,13 @@ TEST_P(LongDeviceTest, InTheBackgroundItLeavesInitiatorsTheirAnswers) {
 // The kernel, and with it the initiator's reset, waits for the command: the answer doesn't wait for
 // the end.
 TEST_P(LongDeviceTest, AResetEndsTheWaitingForItAndNotTheWork) {
-  delay_ms_ = 4;
-  const Ticket ticket = fake_->submit(kOverwrite, Bytes{3, 0, 0, 1, 0xA5});
+  delay_ms_ = 20;
+  const Ticket ticket = fake_->submit(kOverwrite, kManyPasses);
   EXPECT_TRUE(client_->test_unit_ready().check(0x02, 0x04, 0x1B));
   fake_->task_management(5, {&ticket, 1});
   EXPECT_EQ(ticket.wait().status, 0x40);
   EXPECT_TRUE(client_->test_unit_ready().check(0x02, 0x04, 0x1B));
+  delay_ms_ = 0;
   EXPECT_TRUE(wait_while(0x02, 0x04, 0x1B));
   EXPECT_TRUE(all(0xA5));
 }

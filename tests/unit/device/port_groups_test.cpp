@@ -2,6 +2,7 @@
 #include "device/port_groups.h"
 
 #include <atomic>
+#include <future>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -42,12 +43,14 @@ void add_port(FakeKernel& kernel, const std::string& portal_group, const std::st
 // A LUN that is exported twice: by iSCSI, and by a loopback, which can't be disabled.
 class PortGroupsTest : public ::testing::Test {
  protected:
-  PortGroupsTest() : fake_(kernel_.create_device()), name_(fake_->device_name()) {
+  PortGroupsTest()
+      : fake_(kernel_.create_device()),
+        directory_(kernel_.open_directory(fake_->device_name()).value()) {
     add_port(kernel_, kIscsi, "lun_5", "7", "5");
     kernel_.set_fabric_attribute(std::string(kIscsi) + "/enable", "1");
     add_port(kernel_, kLoop, "lun_0", "2", "6");
   }
-  PortGroups read() { return read_port_groups(kernel_, name_); }
+  PortGroups read() { return read_port_groups(kernel_, *directory_); }
   void set(const std::string& file, std::string_view value) {
     fake_->set_attribute("alua/" + file, value);
   }
@@ -55,7 +58,7 @@ class PortGroupsTest : public ::testing::Test {
 
   FakeKernel kernel_;
   std::shared_ptr<FakeDevice> fake_;
-  kernel::DeviceName name_;
+  std::unique_ptr<kernel::DeviceDirectory> directory_;
 };
 
 TEST_F(PortGroupsTest, AGroupIsWhatItsFilesSay) {
@@ -192,10 +195,11 @@ TEST_F(PortGroupsTest, TheDefaultGroupCountsOnceItWasChanged) {
     const std::string root = "alua/default_tg_pt_gp/";
     device->set_attribute(root + "members", kLoopMember);
     device->set_attribute(root + file, value);
-    EXPECT_EQ(read_port_groups(kernel, device->device_name()).groups.size(), 1U) << file;
+    const auto directory = kernel.open_directory(device->device_name()).value();
+    EXPECT_EQ(read_port_groups(kernel, *directory).groups.size(), 1U) << file;
     // Not where asymmetric access is switched off.
     device->set_attribute(root + "alua_access_type", "None");
-    EXPECT_TRUE(read_port_groups(kernel, device->device_name()).groups.empty()) << file;
+    EXPECT_TRUE(read_port_groups(kernel, *directory).groups.empty()) << file;
   }
 }
 
@@ -232,7 +236,7 @@ TEST_F(PortGroupsTest, StatesAreSetByTheGroupsDirectories) {
   fake_->add_port_group("ano", 2, kLoopMember);
   const std::vector<scsi::StateRequest> requests = {{2, AccessState::kUnavailable},
                                                     {1, AccessState::kStandby}};
-  ASSERT_TRUE(set_group_states(kernel_, name_, read(), requests));
+  ASSERT_TRUE(set_group_states(*directory_, read(), requests));
   EXPECT_EQ(get("ano/alua_access_state"), "3");
   EXPECT_EQ(get("ano/alua_access_status"), "Altered by Explicit STPG");
   EXPECT_EQ(get("ao/alua_access_state"), "2");
@@ -243,11 +247,11 @@ TEST_F(PortGroupsTest, AGroupThatChangesExplicitlyOnlyIsOpenedAndClosedAgain) {
   fake_->add_port_group("ao", 1, kIscsiMember);
   set("ao/alua_access_type", "Explicit");
   const std::vector<scsi::StateRequest> requests = {{1, AccessState::kStandby}};
-  ASSERT_TRUE(set_group_states(kernel_, name_, read(), requests));
+  ASSERT_TRUE(set_group_states(*directory_, read(), requests));
   EXPECT_EQ(get("ao/alua_access_state"), "2");
   EXPECT_EQ(get("ao/alua_access_type"), "Explicit");
   fake_->fail_attribute("alua/ao/alua_access_state", EIO);
-  EXPECT_FALSE(set_group_states(kernel_, name_, read(), {{{1, AccessState::kUnavailable}}}));
+  EXPECT_FALSE(set_group_states(*directory_, read(), {{{1, AccessState::kUnavailable}}}));
   EXPECT_EQ(get("ao/alua_access_type"), "Explicit");
 }
 
@@ -261,7 +265,7 @@ TEST_F(PortGroupsTest, TheFirstStateThatCannotBeSetIsTheEnd) {
     fake_->fail_attribute(failing, EIO);
     const std::vector<scsi::StateRequest> requests = {
         {1, AccessState::kStandby}, {2, AccessState::kStandby}, {3, AccessState::kStandby}};
-    const auto set = set_group_states(kernel_, name_, groups, requests);
+    const auto set = set_group_states(*directory_, groups, requests);
     ASSERT_FALSE(set);
     EXPECT_EQ(set.error().code, EIO);
     fake_->fail_attribute(failing, 0);
@@ -277,7 +281,9 @@ class PortGroupsOfALun : public DeviceTest {
  protected:
   void SetUp() override { bring_up(); }
   void TearDown() override {
-    take_down();
+    if (device_ != nullptr) {
+      take_down();
+    }
     DeviceTest::TearDown();
   }
 
@@ -429,6 +435,23 @@ TEST_P(PortGroupsOfALun, WhatIsWrongInAListChangesNothing) {
   set_up_groups();
   EXPECT_TRUE(stpg({{2, 1}, {2, 77}}).check(0x05, 0x26, 0x00));
   EXPECT_EQ(get("ao/alua_access_state"), "0");
+}
+
+// The kernel keeps the directory locked until the removal is answered, by the thread that reads.
+TEST_P(PortGroupsOfALun, ARemovalMayComeWhileTheyAreRead) {
+  set_up_groups();
+  std::promise<EventReply> removal;
+  fake_->before_reading("alua/ao/members",
+                        [&] { removal.set_value(kernel_.remove_device(fake_)); });
+  const Ticket asking = fake_->submit(cdb::report_target_port_groups(), {}, 256);
+  const EventReply reply = removal.get_future().get();
+  auto event = kernel_.next_event();
+  ASSERT_TRUE(event);
+  device_->remove(std::move(event->reply));
+  EXPECT_EQ(reply.wait(), 0);
+  asking.wait();
+  EXPECT_TRUE(eventually([this] { return device_->state() == State::kClosed; }));
+  device_.reset();
 }
 
 TEST_P(PortGroupsOfALun, ManySettersAtOnceAllGetAnAnswer) {

@@ -32,6 +32,10 @@ class ConfigfsWatchTest : public ::testing::Test {
     settle();
   }
 
+  ConfigfsWatch::Directories directories(const std::string& device) {
+    const std::string path = sysfs_.at(kTarget + device);
+    return {.wwn = path + "wwn", .attrib = path + "attrib", .alua = path + "alua"};
+  }
   // What the main loop does.
   void take(std::chrono::milliseconds time) {
     pollfd waiting{watch_->fd(), POLLIN, 0};
@@ -72,8 +76,8 @@ class ConfigfsWatchTest : public ::testing::Test {
   static inline const std::string kTarget = "kernel/config/target/";
   static inline const std::string kDevice = kTarget + "core/user_3/disk0/";
   static inline const std::string kGroup = kTarget + "iscsi/iqn.x:y/tpgt_1/";
-  const DeviceName device_ = {3, "disk0", "file", "x"};
   const test::TemporaryDirectory sysfs_;
+  const ConfigfsWatch::Directories device_ = directories("core/user_3/disk0/");
   const std::shared_ptr<ChangeCount> changes_ = std::make_shared<ChangeCount>(0);
   std::optional<ConfigfsWatch> watch_;
 };
@@ -135,7 +139,7 @@ TEST_F(ConfigfsWatchTest, EachLunHasItsOwnDirectoriesAndAllHaveThePorts) {
   sysfs_.write(kTarget + "core/user_4/disk1/attrib/alua_support", "1");
   sysfs_.write(kTarget + "core/user_4/disk1/alua/default_tg_pt_gp/alua_access_state", "0");
   const auto other = std::make_shared<ChangeCount>(0);
-  ASSERT_TRUE(watch_->watch({4, "disk1", "file", "x"}, other));
+  ASSERT_TRUE(watch_->watch(directories("core/user_4/disk1/"), other));
   settle();
   uint64_t before = *other;
   EXPECT_TRUE(counts([&] { sysfs_.write(kDevice + "wwn/vpd_unit_serial", "x"); }));
@@ -161,7 +165,7 @@ TEST_F(ConfigfsWatchTest, ALunThatHasGoneIsForgotten) {
 }
 
 TEST_F(ConfigfsWatchTest, ADeviceThatIsNotThereCannotBeWatched) {
-  EXPECT_EQ(watch_->watch({3, "none", "file", "x"}, changes_).error().code, ENOENT);
+  EXPECT_EQ(watch_->watch(directories("core/user_3/none/"), changes_).error().code, ENOENT);
 }
 
 TEST_F(ConfigfsWatchTest, MoreEventsThanTheKernelKeepsCountAsAChange) {

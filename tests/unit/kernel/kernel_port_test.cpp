@@ -56,28 +56,26 @@ TEST(Reply, LeftToAnotherDaemonIsNotSent) {
 
 // --- read_number
 
-class OneAttribute final : public KernelPort {
+class OneAttribute final : public DeviceDirectory {
  public:
   explicit OneAttribute(std::optional<std::string> text) : text_(std::move(text)) {}
-  Result<std::vector<FoundDevice>> scan() override { return fail(ENOSYS, "unused"); }
-  Result<UioPort> open_uio(uint32_t) override { return fail(ENOSYS, "unused"); }
-  Result<std::string> read_attribute(const DeviceName&, std::string_view) override {
+  [[nodiscard]] const DeviceName& device() const override { return device_; }
+  Result<std::string> read(std::string_view) override {
     if (text_) {
       return *text_;
     }
     return fail(ENOENT, "gone");
   }
-  Result<void> write_attribute(const DeviceName&, std::string_view, std::string_view) override {
-    return fail(ENOSYS, "unused");
-  }
+  Result<void> write(std::string_view, std::string_view) override { return fail(ENOSYS, "unused"); }
 
  private:
+  const DeviceName device_ = {0, "d", "", ""};
   std::optional<std::string> text_;
 };
 
 Result<uint64_t> number(std::optional<std::string> text) {
-  OneAttribute kernel(std::move(text));
-  return read_number(kernel, {0, "d", "", ""}, "attrib/x");
+  OneAttribute directory(std::move(text));
+  return read_number(directory, "attrib/x");
 }
 
 TEST(ReadNumber, TakesDecimalAndHexadecimal) {

@@ -11,34 +11,68 @@
 namespace tcmud::kernel {
 namespace {
 
-TEST(LinuxKernel, ReadsAndWritesTheAttributesOfADevice) {
-  const test::TemporaryDirectory sysfs;
-  const std::string directory = "kernel/config/target/core/user_3/disk0/";
-  sysfs.write(directory + "attrib/hw_block_size", "4096\n");
-  sysfs.write(directory + "action/block_dev", "");
-  LinuxKernel kernel({sysfs.path(), "/nowhere"});
-  const DeviceName device = {3, "disk0", "file", "x"};
-  EXPECT_EQ(read_number(kernel, device, "attrib/hw_block_size").value(), 4096U);
-  EXPECT_EQ(kernel.read_attribute(device, "attrib/none").error().code, ENOENT);
-  EXPECT_EQ(kernel.read_attribute(device, "../disk1/enable").error().code, EINVAL);
-  ASSERT_TRUE(kernel.write_attribute(device, "action/block_dev", "1"));
-  EXPECT_EQ(sysfs.read(directory + "action/block_dev"), "1");
-  EXPECT_EQ(kernel.write_attribute(device, "../x", "1").error().code, EINVAL);
+// A device in a directory that stands for /sys.
+class DeviceInConfigfs : public ::testing::Test {
+ protected:
+  DeviceInConfigfs() {
+    for (const char* file :
+         {"attrib/hw_block_size", "wwn/vpd_unit_serial", "action/block_dev",
+          "alua/default_tg_pt_gp/tg_pt_gp_id", "alua/ao/tg_pt_gp_id", "enable"}) {
+      sysfs_.write(kPlace + file, "1\n");
+    }
+    directory_ = kernel_.open_directory(device_).value();
+  }
+
+  const DeviceName device_ = {3, "disk0", "file", "x"};
+  static inline const std::string kCore = "kernel/config/target/core/";
+  static inline const std::string kPlace = kCore + "user_3/disk0/";
+  const test::TemporaryDirectory sysfs_;
+  LinuxKernel kernel_{{sysfs_.path(), "/nowhere"}};
+  std::unique_ptr<DeviceDirectory> directory_;
+};
+
+TEST_F(DeviceInConfigfs, HasAttributesToReadAndWrite) {
+  sysfs_.write(kPlace + "attrib/hw_block_size", "4096\n");
+  EXPECT_EQ(directory_->device(), device_);
+  EXPECT_EQ(read_number(*directory_, "attrib/hw_block_size").value(), 4096U);
+  EXPECT_EQ(directory_->read("enable").value(), "1");
+  ASSERT_TRUE(directory_->write("action/block_dev", "0"));
+  EXPECT_EQ(sysfs_.read(kPlace + "action/block_dev"), "0\n");
+  EXPECT_EQ(directory_->read("../disk1/enable").error().code, EINVAL);
+  EXPECT_EQ(directory_->write("attrib/../../x", "1").error().code, EINVAL);
+  const auto none = directory_->read("attrib/none");
+  EXPECT_EQ(none.error().code, ENOENT);
+  EXPECT_NE(none.error().message.find(sysfs_.at(kPlace + "attrib/none")), std::string::npos)
+      << none.error().message;
 }
 
-TEST(LinuxKernel, ListsPortGroupsAndReadsFabrics) {
-  const test::TemporaryDirectory sysfs;
-  const std::string target = "kernel/config/target/";
-  sysfs.write(target + "core/user_3/disk0/alua/default_tg_pt_gp/tg_pt_gp_id", "0\n");
-  sysfs.write(target + "core/user_3/disk0/alua/ao/tg_pt_gp_id", "1\n");
-  sysfs.write(target + "core/user_3/disk0/alua/file", "no group\n");
-  sysfs.write(target + "iscsi/iqn.x:y/tpgt_1/enable", "1\n");
-  LinuxKernel kernel({sysfs.path(), "/nowhere"});
-  auto groups = kernel.list_port_groups({3, "disk0", "file", "x"});
+TEST_F(DeviceInConfigfs, HasPortGroups) {
+  sysfs_.write(kPlace + "alua/file", "no group\n");
+  auto groups = directory_->list_port_groups();
   ASSERT_TRUE(groups);
   std::sort(groups->begin(), groups->end());
   EXPECT_EQ(*groups, (std::vector<std::string>{"ao", "default_tg_pt_gp"}));
-  EXPECT_EQ(kernel.list_port_groups({3, "other", "file", "x"}).error().code, ENOENT);
+}
+
+// No path that leads through it may be looked up while somebody removes it: that waits for us.
+TEST_F(DeviceInConfigfs, IsReachedWithoutLookingUpItsDirectoryAgain) {
+  std::filesystem::rename(sysfs_.at(kCore), sysfs_.at("elsewhere"));
+  EXPECT_EQ(directory_->read("attrib/hw_block_size").value(), "1");
+  EXPECT_EQ(directory_->read("wwn/vpd_unit_serial").value(), "1");
+  EXPECT_EQ(directory_->read("alua/ao/tg_pt_gp_id").value(), "1");
+  EXPECT_TRUE(directory_->write("action/block_dev", "0"));
+  EXPECT_EQ(directory_->list_port_groups().value().size(), 2U);
+  EXPECT_TRUE(directory_->watch(std::make_shared<ChangeCount>(0)));
+}
+
+TEST_F(DeviceInConfigfs, IsNotThere) {
+  EXPECT_EQ(kernel_.open_directory({3, "other", "file", "x"}).error().code, ENOENT);
+}
+
+TEST(LinuxKernel, ReadsFabrics) {
+  const test::TemporaryDirectory sysfs;
+  sysfs.write("kernel/config/target/iscsi/iqn.x:y/tpgt_1/enable", "1\n");
+  LinuxKernel kernel({sysfs.path(), "/nowhere"});
   EXPECT_EQ(kernel.read_fabric_attribute("iscsi/iqn.x:y/tpgt_1/enable").value(), "1");
   EXPECT_EQ(kernel.read_fabric_attribute("iscsi/iqn.x:y/tpgt_2/enable").error().code, ENOENT);
   EXPECT_EQ(kernel.read_fabric_attribute("../x").error().code, EINVAL);

@@ -163,7 +163,7 @@ TEST_F(UioTest, AFileThatIsntThereSaysEnoent) {
 
 TEST_F(UioTest, WhatTheKernelRefusesSaysWhyAndWhere) {
   // Like an attribute that refuses every value.
-  const auto refused = write_small_file("/dev/full", "1");
+  const auto refused = write_small_file(std::string("/dev/full"), "1");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ENOSPC);
   EXPECT_THAT(refused.error().message, HasSubstr("/dev/full"));

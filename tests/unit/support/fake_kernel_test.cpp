@@ -34,7 +34,7 @@ TEST_F(FakeKernelTest, ScanShowsTheDevicesThatExist) {
   EXPECT_EQ(kernel_.create_device({.name = "d"})->minor(), 1U)
       << "the lowest free minor is used again";
   EXPECT_EQ(kernel_.open_uio(7).error().code, ENOENT);
-  EXPECT_EQ(kernel_.read_attribute(gone->device_name(), "attrib/dev_size").error().code, ENOENT);
+  EXPECT_EQ(kernel_.open_directory(gone->device_name()).error().code, ENOENT);
 }
 
 TEST_F(FakeKernelTest, AnAddedDeviceIsConfiguredByItsReply) {
@@ -44,14 +44,15 @@ TEST_F(FakeKernelTest, AnAddedDeviceIsConfiguredByItsReply) {
   EXPECT_EQ(event.device.name, "a");
   EXPECT_EQ(event.device_id, device->device_id());
   EXPECT_FALSE(reply.replied());
-  EXPECT_EQ(kernel_.read_attribute(event.device, "enable").value(), "0");
-  EXPECT_EQ(kernel_.write_attribute(event.device, "action/block_dev", "1").error().code, EINVAL);
-  EXPECT_TRUE(kernel_.write_attribute(event.device, "attrib/emulate_write_cache", "1").has_value())
+  const auto directory = kernel_.open_directory(event.device).value();
+  EXPECT_EQ(directory->read("enable").value(), "0");
+  EXPECT_EQ(directory->write("action/block_dev", "1").error().code, EINVAL);
+  EXPECT_TRUE(directory->write("attrib/emulate_write_cache", "1").has_value())
       << "nobody is told before the device is configured";
   EXPECT_EQ(kernel_.scan().value().size(), 1U);
   event.reply.send(0);
   EXPECT_EQ(reply.wait(), 0);
-  EXPECT_TRUE(kernel_.write_attribute(event.device, "action/block_dev", "1").has_value());
+  EXPECT_TRUE(directory->write("action/block_dev", "1").has_value());
   EXPECT_EQ(kernel_.violations().count(), 0U);
 }
 
@@ -100,11 +101,18 @@ TEST_F(FakeKernelTest, AnEventWithoutAReplyIsAViolation) {
 
 TEST_F(FakeKernelTest, WhileADeviceIsRemovedItsDirectoryIsOutOfBounds) {
   auto device = kernel_.create_device();
+  const auto directory = kernel_.open_directory(device->device_name()).value();
   auto reply = kernel_.remove_device(device);
   Event event = next();
   EXPECT_TRUE(std::holds_alternative<kernel::DeviceRemoved>(event.what));
-  EXPECT_EQ(kernel_.read_attribute(event.device, "attrib/dev_size").error().code, ENOENT);
-  EXPECT_EQ(kernel_.violations().all(), std::vector{Violation::kLockedDirectory});
+  EXPECT_EQ(directory->read("attrib/dev_size").error().code, ENOENT);
+  EXPECT_EQ(directory->list_port_groups().error().code, ENOENT);
+  EXPECT_EQ(kernel_.violations().count(), 0U);
+  EXPECT_EQ(directory->read("enable").error().code, ENOENT);
+  EXPECT_EQ(kernel_.violations().count(), 1U);
+  EXPECT_EQ(kernel_.open_directory(event.device).error().code, ENOENT);
+  EXPECT_EQ(kernel_.violations().all(),
+            (std::vector{Violation::kLockedDirectory, Violation::kLockedDirectory}));
   event.reply.send(0);
   EXPECT_EQ(reply.wait(), 0);
   EXPECT_TRUE(kernel_.scan().value().empty());
@@ -112,9 +120,7 @@ TEST_F(FakeKernelTest, WhileADeviceIsRemovedItsDirectoryIsOutOfBounds) {
 
 TEST_F(FakeKernelTest, AReconfiguredAttributeChangesWithTheReplyAlone) {
   auto device = kernel_.create_device({.bytes = 1 << 20});
-  const auto size = [&] {
-    return kernel_.read_attribute(device->device_name(), "attrib/dev_size").value();
-  };
+  const auto size = [&] { return device->read_attribute("attrib/dev_size").value(); };
   auto refused = kernel_.reconfigure(device, kernel::SizeChange{2 << 20});
   next().reply.send(-EINVAL);
   EXPECT_EQ(refused.wait(), -EINVAL);
@@ -135,7 +141,7 @@ TEST_F(FakeKernelTest, WhoCausedALostEventWaitsForItsAnswer) {
   auto [device, reply] = kernel_.add_device();
   EXPECT_FALSE(kernel_.next_event(0s));
   EXPECT_FALSE(reply.replied());
-  EXPECT_EQ(kernel_.read_attribute(device->device_name(), "statistics/scsi_dev/indx").value(),
+  EXPECT_EQ(device->read_attribute("statistics/scsi_dev/indx").value(),
             std::to_string(device->device_id()));
   kernel_.reply_to_lost_added(device->device_id()).send(0);
   EXPECT_EQ(reply.wait(), 0);
@@ -163,7 +169,7 @@ TEST_F(FakeKernelTest, WhoWaitsForTheAnswerToALostEventCanBeFreed) {
   EXPECT_TRUE(kernel_.free_waiters([] { return true; }));
   EXPECT_EQ(resize.wait(), -EINTR);
   EXPECT_EQ(removal.wait(), -EINTR);
-  EXPECT_EQ(kernel_.read_attribute(device->device_name(), "attrib/dev_size").value(), "1048576");
+  EXPECT_EQ(device->read_attribute("attrib/dev_size").value(), "1048576");
   EXPECT_EQ(kernel_.scan().value().size(), 1U);
   EXPECT_EQ(kernel_.violations().count(), 0U);
 }
