@@ -32,8 +32,12 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE STREQUAL "RelWithDe
   set(TCMUD_LTO_OFF -fno-lto)
 endif()
 
+# Debug information and messages name files as they lie in the tree, wherever that is; so does ccache, which then knows them
+# again in another clone.
+add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
 find_program(TCMUD_CCACHE ccache)
 if(TCMUD_CCACHE)
-  set(CMAKE_C_COMPILER_LAUNCHER ${TCMUD_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${TCMUD_CCACHE})
+  set(TCMUD_CCACHE_COMMAND ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${TCMUD_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${TCMUD_CCACHE_COMMAND})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${TCMUD_CCACHE_COMMAND})
 endif()
