@@ -59,18 +59,13 @@ Result<void> Device::Impl::open_backend() {
     return tl::unexpected(read.error());
   }
   attributes = std::move(*read);
-  auto opened =
-      plugin::Backend::open(registry,
-                            {.name = lun,
-                             .subtype = name.subtype,
-                             .config = name.config,
-                             .lun_size = attributes.size,
-                             .block_size = attributes.block_size},
-                            [this](tcmud_event) {
-                              log::info(lun,
-                                        "the backend's size changed; write attrib/dev_size "
-                                        "to let initiators see it");
-                            });
+  auto opened = plugin::Backend::open(registry,
+                                      {.name = lun,
+                                       .subtype = name.subtype,
+                                       .config = name.config,
+                                       .lun_size = attributes.size,
+                                       .block_size = attributes.block_size},
+                                      *this);
   if (!opened) {
     return tl::unexpected(opened.error());
   }

@@ -19,6 +19,14 @@ constexpr auto kWaysPatience = 2s;
 
 }  // namespace
 
+void Device::Impl::event(tcmud_event) {
+  log::info(lun, "the backend's size changed; write attrib/dev_size to let initiators see it");
+}
+
+void Device::Impl::backend_state(tcmud_backend_state now, const char* why) {
+  log::at(now == TCMUD_BACKEND_UP ? log::Level::kInfo : log::Level::kError, lun, "{}", why);
+}
+
 void Device::Impl::publish_view(bool capacity_changed) {
   if (engine == nullptr) {
     return;

@@ -20,7 +20,7 @@
 namespace tcmud::device {
 
 // Everything but the constructor, state() and LoopOwner's calls runs on the strand.
-struct Device::Impl final : LoopOwner {
+struct Device::Impl final : LoopOwner, private plugin::HandlerNews {
   Impl(kernel::KernelPort& kernel_port, const plugin::Registry& handlers, const Settings& defaults,
        kernel::DeviceName device_name, uint32_t uio_minor, StateChanged on_change)
       : kernel(kernel_port),
@@ -117,6 +117,11 @@ struct Device::Impl final : LoopOwner {
   void group_states_wanted(std::vector<scsi::StateRequest> requests, uint64_t ticket) override {
     strand.post([this, requests = std::move(requests), ticket] { set_states(requests, ticket); });
   }
+
+  // --- HandlerNews: from any thread of the handler's ---
+
+  void event(tcmud_event what) override;
+  void backend_state(tcmud_backend_state now, const char* why) override;
 
   kernel::KernelPort& kernel;
   const plugin::Registry& registry;

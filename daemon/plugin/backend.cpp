@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugin/backend.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
-
-#include "plugin/host_services.h"
 
 namespace tcmud::plugin {
 
@@ -31,7 +30,8 @@ Error with_reason(int32_t rc, std::array<char, 512>& why, std::string_view doing
 }  // namespace
 
 Result<std::unique_ptr<Backend>> Backend::open(const Registry& registry,
-                                               const OpenParameters& parameters, EventSink events) {
+                                               const OpenParameters& parameters,
+                                               HandlerNews& news) {
   const tcmud_handler* handler = registry.find(parameters.subtype);
   if (handler == nullptr) {
     return fail(ENOENT, "no handler \"{}\" is loaded", parameters.subtype);
@@ -53,7 +53,7 @@ Result<std::unique_ptr<Backend>> Backend::open(const Registry& registry,
   std::unique_ptr<Backend> backend(new Backend);
   backend->device_ = std::make_unique<tcmud_device>();
   backend->device_->name = parameters.name;
-  backend->device_->event_sink = std::move(events);
+  backend->device_->news = &news;
   backend->block_size_ = block_size;
   backend->core_options_ = config->core_options;
 
@@ -74,7 +74,10 @@ Result<std::unique_ptr<Backend>> Backend::open(const Registry& registry,
     return tl::unexpected(with_reason(rc, why, "open"));
   }
   backend->handler_ = handler;  // from here on the destructor closes
-  if (auto ok = backend->read_props(parameters.lun_size, block_size); !ok) {
+  if (auto ok = backend->read_props(parameters.lun_size, block_size).and_then([&backend] {
+        return backend->find_lock();
+      });
+      !ok) {
     return tl::unexpected(ok.error());
   }
   return backend;
@@ -135,6 +138,44 @@ Result<void> Backend::read_props(uint64_t lun_size, uint32_t block_size) {
   props_ = *props;
   props_.size = sizeof props_;
   return {};
+}
+
+Result<void> Backend::find_lock() {
+  if (props_.lock == 0) {
+    return {};
+  }
+  const void* found = handler_->get_extension == nullptr
+                          ? nullptr
+                          : handler_->get_extension(TCMUD_LOCK_EXTENSION, TCMUD_LOCK_VERSION);
+  if (found == nullptr) {
+    return fail(EPROTO, "the handler wants a lock and offers no lock extension of version {}",
+                TCMUD_LOCK_VERSION);
+  }
+  const auto* offered = static_cast<const tcmud_lock*>(found);
+  std::memcpy(&lock_, offered, std::min<size_t>(offered->size, sizeof lock_));
+  if (lock_.acquire == nullptr || lock_.enable == nullptr || lock_.release == nullptr ||
+      lock_.get_status == nullptr) {
+    return fail(EPROTO, "the handler's lock extension lacks a call");
+  }
+  return {};
+}
+
+tcmud_lock_status Backend::lock_status() const {
+  alignas(tcmud_lock_status) std::array<std::byte, kPropsRoom> room{};
+  auto* status = reinterpret_cast<tcmud_lock_status*>(room.data());
+  status->size = sizeof *status;
+  status->group = -1;
+  lock_.get_status(handle_, status);
+  status->holder[sizeof status->holder - 1] = '\0';
+  return *status;
+}
+
+uint64_t Backend::served_size() const {
+  alignas(tcmud_props) std::array<std::byte, kPropsRoom> room{};
+  auto* props = reinterpret_cast<tcmud_props*>(room.data());
+  props->size = sizeof *props;
+  handler_->get_props(handle_, props);
+  return props->lun_size;
 }
 
 Result<void> Backend::resize(uint64_t lun_size) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include <tcmud/handler.h>
 
 #include "base/result.h"
+#include "plugin/host_services.h"
 #include "plugin/parsed_config.h"
 #include "plugin/registry.h"
 #include "plugin/request.h"
@@ -29,11 +29,9 @@ struct OpenParameters {
 // callback is never called, defaults are filled in, and what the handler says of itself is checked.
 class Backend {
  public:
-  using EventSink = std::function<void(tcmud_event)>;  // called from any thread
-
-  // May block; the LUN's strand. The error names cause and remedy.
+  // May block; the LUN's strand. The error names cause and remedy. `news` outlives the backend.
   static Result<std::unique_ptr<Backend>> open(const Registry& registry,
-                                               const OpenParameters& parameters, EventSink events);
+                                               const OpenParameters& parameters, HandlerNews& news);
   // Closes; every request must have been completed. May block.
   ~Backend();
   Backend(const Backend&) = delete;
@@ -64,12 +62,30 @@ class Backend {
 
   // The LUN's strand; requests go on meanwhile. New properties count from here on.
   Result<void> resize(uint64_t lun_size);
+  // What the backend could serve now, in bytes; props() stays as it is. The LUN's strand.
+  [[nodiscard]] uint64_t served_size() const;
+
+  // After how many seconds the kernel answers in our place; 0 = never. The LUN's strand.
+  void set_command_timeout(uint32_t seconds) {
+    if (handler_->set_command_timeout != nullptr) {
+      handler_->set_command_timeout(handle_, seconds);
+    }
+  }
+
+  // The lock extension; the LUN's strand. Only where has_lock().
+  [[nodiscard]] bool has_lock() const { return lock_.get_status != nullptr; }
+  void acquire_lock(int32_t group) { lock_.acquire(handle_, group); }
+  void enable_lock() { lock_.enable(handle_); }
+  void release_lock() { lock_.release(handle_); }
+  [[nodiscard]] tcmud_lock_status lock_status() const;
 
  private:
   Backend() = default;
   static int32_t take_back(Request& request, int32_t status);
   Result<void> read_props(uint64_t lun_size, uint32_t block_size);
+  Result<void> find_lock();
 
+  tcmud_lock lock_{};
   const tcmud_handler* handler_ = nullptr;
   void* handle_ = nullptr;
   std::unique_ptr<tcmud_device> device_;

@@ -32,8 +32,15 @@ void log_line(tcmud_device* device, int32_t level, const char* message) {
 }
 
 void event(tcmud_device* device, int32_t what) {
-  if (device != nullptr && device->event_sink) {
-    device->event_sink(static_cast<tcmud_event>(what));
+  if (device != nullptr) {
+    device->news->event(static_cast<tcmud_event>(what));
+  }
+}
+
+void backend_state(tcmud_device* device, int32_t state, const char* why) {
+  const bool known = state >= TCMUD_BACKEND_UP && state <= TCMUD_BACKEND_GONE;
+  if (device != nullptr && known) {
+    device->news->backend_state(static_cast<tcmud_backend_state>(state), why != nullptr ? why : "");
   }
 }
 
@@ -48,6 +55,7 @@ constexpr tcmud_host kHost = {
     .log = log_line,
     .event = event,
     .find_handler = find_handler,
+    .backend_state = backend_state,
 };
 
 }  // namespace

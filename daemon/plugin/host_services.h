@@ -1,15 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include <tcmud/handler.h>
 
+namespace tcmud::plugin {
+
+// What a handler tells by itself about its LUN. Any thread.
+class HandlerNews {
+ public:
+  virtual void event(tcmud_event what) = 0;
+  virtual void backend_state(tcmud_backend_state state, const char* why) = 0;
+
+ protected:
+  ~HandlerNews() = default;
+};
+
+}  // namespace tcmud::plugin
+
 // What the host knows behind the opaque pointer that handlers give back.
 struct tcmud_device {
-  std::string name;                             // "<hba>/<name>" for the log
-  std::function<void(tcmud_event)> event_sink;  // any thread
+  std::string name;  // "<hba>/<name>" for the log
+  tcmud::plugin::HandlerNews* news = nullptr;
 };
 
 namespace tcmud::plugin {

@@ -77,7 +77,10 @@ enum tcmud_status {
   TCMUD_LOCK_LOST = 11,      /* fenced by another owner: 02/04/0B */
   TCMUD_TIMEOUT = 12,        /* BUSY to the initiator; counted apart */
   TCMUD_ABORTED = 13,        /* cancelled: 0B/00/00 */
-  TCMUD_INTERNAL = 14        /* 04/44/00 */
+  TCMUD_INTERNAL = 14,       /* 04/44/00 */
+  TCMUD_NO_LOCK = 15         /* not done, and never will be: the storage's lock is not ours or not
+                                enabled (the lock extension, below). The core sees to the lock and
+                                lets initiators repeat the command */
 };
 
 #define TCMUD_NO_INFO UINT64_MAX
@@ -216,7 +219,8 @@ struct tcmud_props {
   uint64_t unmap_alignment;         /* bytes: offset of the first whole granule */
   uint8_t lba_status; /* enum tcmud_support of TCMUD_OP_LBA_STATUS; unless NATIVE, initiators are
                          told that all blocks are mapped */
-  uint8_t reserved2_[7];
+  uint8_t lock;       /* 1: the lock extension is to be used for this LUN */
+  uint8_t reserved2_[6];
 };
 
 /* ---- Host services
@@ -231,7 +235,17 @@ enum tcmud_log_level {
 };
 
 enum tcmud_event {
-  TCMUD_EVENT_RESIZED = 1 /* props.lun_size changed behind our back */
+  TCMUD_EVENT_RESIZED = 1, /* props.lun_size changed behind our back: get_props() tells, and the LUN
+                              takes that size */
+  TCMUD_EVENT_LOCK = 2     /* tcmud_lock.get_status() tells something new */
+};
+
+/* How the storage behind a LUN is, for administrators. */
+enum tcmud_backend_state {
+  TCMUD_BACKEND_UP = 0,
+  TCMUD_BACKEND_SLOW = 1,       /* reachable by name only: requests end in TCMUD_TIMEOUT */
+  TCMUD_BACKEND_RECOVERING = 2, /* being opened again; requests get BUSY meanwhile */
+  TCMUD_BACKEND_GONE = 3        /* removed under the LUN: only the administrator can help */
 };
 
 struct tcmud_handler;
@@ -249,6 +263,63 @@ struct tcmud_host {
   /* Another handler, for one that stacks on it; NULL if there is none of that subtype. During open
    * and check_config only. */
   const struct tcmud_handler* (*find_handler)(const char* subtype);
+  /* enum tcmud_backend_state, whenever it changes, and one line that tells why and what to do. It
+   * is logged and shown as the LUN's state. Any thread. */
+  void (*backend_state)(struct tcmud_device* device, int32_t state, const char* why);
+};
+
+/* ---- The "lock" extension
+ * ---------------------------------------------------------------------------------------------- */
+
+/*
+ * For storage that several hosts serve side by side, of which one at a time may write. Offered by
+ * get_extension(TCMUD_LOCK_EXTENSION, TCMUD_LOCK_VERSION), and in force for a LUN where props.lock
+ * is 1.
+ *
+ * A request that needs the lock and comes when it is not enabled ends with TCMUD_NO_LOCK at once.
+ * The core then calls acquire(). Once the lock is ours it answers whatever it was sent before (an
+ * initiator may have given it up, and have written something newer by way of another host), and
+ * calls enable(): only from then on do such requests reach the storage. While the lock is ours the
+ * handler itself decides when to give it to a host that asks for it; it lets what is under way end
+ * first, and requests that come later end with TCMUD_NO_LOCK. Where the lock was taken from us by
+ * force, requests end with TCMUD_LOCK_LOST, done or not.
+ */
+#define TCMUD_LOCK_EXTENSION "lock"
+#define TCMUD_LOCK_VERSION 1u
+
+enum tcmud_lock_state {
+  TCMUD_LOCK_FREE = 0,     /* nobody has it, as far as we know */
+  TCMUD_LOCK_FOREIGN = 1,  /* another host has it */
+  TCMUD_LOCK_ACQUIRED = 2, /* ours, to be enabled */
+  TCMUD_LOCK_ENABLED = 3   /* ours, and in use */
+};
+
+struct tcmud_lock_status {
+  uint32_t size;
+  uint32_t state;    /* enum tcmud_lock_state */
+  int32_t group;     /* FOREIGN: the target port group by which its holder is reached, as told by
+                        the holder; -1 = not known */
+  uint32_t wait_ms;  /* not ours, and acquire() was called: its holder keeps it for so long */
+  uint64_t attempts; /* calls of acquire() that have come to an end, well or not */
+  uint64_t acquired; /* how often it became ours */
+  uint64_t lost;     /* how often it was taken from us by force */
+  char holder[128];  /* for people: who has it; "" = nobody, or not known */
+};
+
+/* Every call is made on the LUN's control thread and returns at once. */
+struct tcmud_lock {
+  uint32_t size;
+  uint32_t reserved_;
+  /* Get the lock, for the target port group by which we are reached (-1: none, or several). Ask the
+   * holder for it; one that does not answer is fenced, so that nothing of it is written any more.
+   * Repeated calls are one until `attempts` grows. TCMUD_EVENT_LOCK tells when there is news. */
+  void (*acquire)(void* handle, int32_t group);
+  /* From now on requests are done. Only after get_status() told ACQUIRED; nothing happens if it is
+   * not so any more. */
+  void (*enable)(void* handle);
+  /* Give it up after what is under way ended. TCMUD_EVENT_LOCK follows. */
+  void (*release)(void* handle);
+  void (*get_status)(void* handle, struct tcmud_lock_status* status);
 };
 
 /* ---- The handler
@@ -305,6 +376,10 @@ struct tcmud_handler {
 
   /* Optional: further tables by name and version, NULL if unknown. */
   const void* (*get_extension)(const char* name, uint32_t version);
+
+  /* Optional: after how many seconds the kernel answers a command in our place, 0 = never. It shall
+   * end before that, well or not. On the LUN's control thread: after open, and when it changes. */
+  void (*set_command_timeout)(void* handle, uint32_t seconds);
 };
 
 typedef const struct tcmud_handler* (*tcmud_handler_init_fn)(const struct tcmud_host* host);

@@ -19,6 +19,9 @@
 //   std::optional<Refusal> resize(uint64_t lun_size);
 //   static std::optional<Refusal> check_config(const Config& config);
 //   static const void* get_extension(const char* name, uint32_t version);
+//   void acquire_lock(int32_t group); void enable_lock(); void release_lock();
+//   void get_lock_status(tcmud_lock_status& status);      all four: the lock extension
+//   void set_command_timeout(uint32_t seconds);
 //   struct Context;                           per-request state, reached by
 //   context<Context>(request)
 // The destructor is close.
@@ -92,6 +95,12 @@ class Device {
     host_->log(device_, level, message.c_str());
   }
   void event(tcmud_event what) const { host_->event(device_, what); }
+  // Nothing happens where the host is older than this header.
+  void backend_state(tcmud_backend_state state, const std::string& why) const {
+    if (host_->size >= offsetof(tcmud_host, backend_state) + sizeof(host_->backend_state)) {
+      host_->backend_state(device_, state, why.c_str());
+    }
+  }
 
   [[nodiscard]] const tcmud_host* host() const { return host_; }
   [[nodiscard]] tcmud_device* handle() const { return device_; }
@@ -175,6 +184,15 @@ template <class T>
   return mine;
 }
 
+// A class with the members of the lock extension.
+template <class H>
+concept Lockable = requires(H& handler, tcmud_lock_status& status) {
+  handler.acquire_lock(int32_t{});
+  handler.enable_lock();
+  handler.release_lock();
+  handler.get_lock_status(status);
+};
+
 template <class H>
 concept Handler = requires(const OpenArgs& args, H& handler, tcmud_request& request) {
   { H::subtype } -> std::convertible_to<const char*>;
@@ -217,8 +235,11 @@ class Shim {
       t.resize = resize;
     }
     t.close = close;
-    if constexpr (requires(const char* n) { H::get_extension(n, 1u); }) {
+    if constexpr (Lockable<H> || requires(const char* n) { H::get_extension(n, 1u); }) {
       t.get_extension = get_extension;
+    }
+    if constexpr (requires(H & h) { h.set_command_timeout(uint32_t{}); }) {
+      t.set_command_timeout = set_command_timeout;
     }
     return t;
   }
@@ -348,12 +369,50 @@ class Shim {
 
   static void close(void* handle) { delete static_cast<Instance*>(handle); }
 
+  static void set_command_timeout(void* handle, uint32_t seconds) {
+    guard_void(handle, "set_command_timeout",
+               [&] { handler_of(handle).set_command_timeout(seconds); });
+  }
+
+  static void acquire_lock(void* handle, int32_t group) {
+    guard_void(handle, "acquire_lock", [&] { handler_of(handle).acquire_lock(group); });
+  }
+
+  static void enable_lock(void* handle) {
+    guard_void(handle, "enable_lock", [&] { handler_of(handle).enable_lock(); });
+  }
+
+  static void release_lock(void* handle) {
+    guard_void(handle, "release_lock", [&] { handler_of(handle).release_lock(); });
+  }
+
+  static void get_lock_status(void* handle, tcmud_lock_status* out) {
+    tcmud_lock_status status = copy_sized(*out);
+    guard_void(handle, "get_lock_status", [&] { handler_of(handle).get_lock_status(status); });
+    status.size = out->size;
+    std::memcpy(out, &status, out->size < sizeof(status) ? out->size : sizeof(status));
+  }
+
   static const void* get_extension(const char* name, uint32_t version) {
-    try {
-      return H::get_extension(name, version);
-    } catch (...) {
-      return nullptr;
+    if constexpr (Lockable<H>) {
+      static constexpr tcmud_lock lock = {.size = sizeof(tcmud_lock),
+                                          .reserved_ = 0,
+                                          .acquire = acquire_lock,
+                                          .enable = enable_lock,
+                                          .release = release_lock,
+                                          .get_status = get_lock_status};
+      if (std::string_view(name) == TCMUD_LOCK_EXTENSION && version == TCMUD_LOCK_VERSION) {
+        return &lock;
+      }
     }
+    if constexpr (requires { H::get_extension(name, version); }) {
+      try {
+        return H::get_extension(name, version);
+      } catch (...) {
+        return nullptr;
+      }
+    }
+    return nullptr;
   }
 };
 

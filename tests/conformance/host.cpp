@@ -67,7 +67,8 @@ Loaded& loaded() {
 class HostTable {
  public:
   static const tcmud_host* get() {
-    static const tcmud_host kHost = {sizeof(tcmud_host), TCMUD_ABI, complete, log, event, find};
+    static const tcmud_host kHost = {sizeof(tcmud_host), TCMUD_ABI, complete, log, event, find,
+                                     backend_state};
     return &kHost;
   }
 
@@ -88,6 +89,7 @@ class HostTable {
     lun->log_.emplace_back(message);
   }
   static void event(tcmud_device*, int32_t) {}
+  static void backend_state(tcmud_device*, int32_t, const char*) {}
   static const tcmud_handler* find(const char* subtype) { return find_handler(subtype); }
 };
 

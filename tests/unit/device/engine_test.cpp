@@ -25,7 +25,7 @@ using device::PostBox;
 constexpr uint64_t kBytes = 1 << 20;
 
 // A LUN as far as its engine goes.
-class Lun final : public device::LoopOwner {
+class Lun final : public device::LoopOwner, private plugin::HandlerNews {
  public:
   Lun(FakeKernel& kernel, const plugin::Registry& registry, const std::string& name) {
     DeviceSpec spec;
@@ -36,8 +36,7 @@ class Lun final : public device::LoopOwner {
     port_ = *kernel.open_uio(fake_->minor());
     ring_ = *kernel::Ring::attach(port_.map.bytes(), Engine::kCommands);
     backend_ = *plugin::Backend::open(
-        registry, {.name = name, .subtype = "ram", .config = "x", .lun_size = kBytes},
-        [](tcmud_event) {});
+        registry, {.name = name, .subtype = "ram", .config = "x", .lun_size = kBytes}, *this);
     engine_ =
         *Engine::create(*ring_, port_, *backend_,
                         device::make_view({.size = kBytes, .serial = name}, backend_->props(), {}),
@@ -55,6 +54,8 @@ class Lun final : public device::LoopOwner {
   Engine& engine() { return *engine_; }
   FakeDevice& fake() { return *fake_; }
 
+  void event(tcmud_event) override {}
+  void backend_state(tcmud_backend_state, const char*) override {}
   void configfs_wanted() override {}
   void ways_wanted() override {}
   void ring_broken(const char* reason) override { ADD_FAILURE() << reason; }

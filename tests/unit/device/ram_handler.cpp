@@ -183,6 +183,7 @@ constexpr tcmud_handler kRam = {
     .resize = ram_resize,
     .close = ram_close,
     .get_extension = nullptr,
+    .set_command_timeout = nullptr,
 };
 
 }  // namespace

@@ -3,12 +3,14 @@
 
 struct c_layout layout_in_c(void) {
   struct c_layout l = {
-      sizeof(struct tcmud_request),   offsetof(struct tcmud_request, ctx),
-      sizeof(struct tcmud_config),    offsetof(struct tcmud_config, options),
-      sizeof(struct tcmud_open_args), offsetof(struct tcmud_open_args, block_size),
-      sizeof(struct tcmud_props),     offsetof(struct tcmud_props, unmap_alignment),
-      sizeof(struct tcmud_host),      offsetof(struct tcmud_host, find_handler),
-      sizeof(struct tcmud_handler),   offsetof(struct tcmud_handler, get_extension),
+      sizeof(struct tcmud_request),     offsetof(struct tcmud_request, ctx),
+      sizeof(struct tcmud_config),      offsetof(struct tcmud_config, options),
+      sizeof(struct tcmud_open_args),   offsetof(struct tcmud_open_args, block_size),
+      sizeof(struct tcmud_props),       offsetof(struct tcmud_props, unmap_alignment),
+      sizeof(struct tcmud_host),        offsetof(struct tcmud_host, backend_state),
+      sizeof(struct tcmud_handler),     offsetof(struct tcmud_handler, set_command_timeout),
+      sizeof(struct tcmud_lock),        offsetof(struct tcmud_lock, get_status),
+      sizeof(struct tcmud_lock_status), offsetof(struct tcmud_lock_status, holder),
   };
   return l;
 }

@@ -14,8 +14,10 @@ struct c_layout {
   size_t config, config_options;
   size_t open_args, open_args_block_size;
   size_t props, props_unmap_alignment;
-  size_t host, host_find_handler;
-  size_t handler, handler_get_extension;
+  size_t host, host_backend_state;
+  size_t handler, handler_set_command_timeout;
+  size_t lock, lock_get_status;
+  size_t lock_status, lock_status_holder;
 };
 struct c_layout layout_in_c(void);
 

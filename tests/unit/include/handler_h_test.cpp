@@ -20,9 +20,13 @@ TEST(HandlerH, c_and_cpp_agree_on_every_structure) {
   EXPECT_EQ(c.props, sizeof(tcmud_props));
   EXPECT_EQ(c.props_unmap_alignment, offsetof(tcmud_props, unmap_alignment));
   EXPECT_EQ(c.host, sizeof(tcmud_host));
-  EXPECT_EQ(c.host_find_handler, offsetof(tcmud_host, find_handler));
+  EXPECT_EQ(c.host_backend_state, offsetof(tcmud_host, backend_state));
   EXPECT_EQ(c.handler, sizeof(tcmud_handler));
-  EXPECT_EQ(c.handler_get_extension, offsetof(tcmud_handler, get_extension));
+  EXPECT_EQ(c.handler_set_command_timeout, offsetof(tcmud_handler, set_command_timeout));
+  EXPECT_EQ(c.lock, sizeof(tcmud_lock));
+  EXPECT_EQ(c.lock_get_status, offsetof(tcmud_lock, get_status));
+  EXPECT_EQ(c.lock_status, sizeof(tcmud_lock_status));
+  EXPECT_EQ(c.lock_status_holder, offsetof(tcmud_lock_status, holder));
 }
 
 // What was released may only be appended to: these offsets are in handlers that people have built.
@@ -37,7 +41,9 @@ TEST(HandlerH, abi_1_stays_where_it_was) {
   static_assert(sizeof(void*) != 8 || offsetof(tcmud_props, physical_block_size) == 36);
   static_assert(sizeof(void*) != 8 || offsetof(tcmud_handler, check_config) == 40);
   static_assert(sizeof(void*) != 8 || offsetof(tcmud_handler, submit) == 64);
+  static_assert(sizeof(void*) != 8 || offsetof(tcmud_handler, get_extension) == 112);
   static_assert(sizeof(void*) != 8 || offsetof(tcmud_host, complete) == 8);
+  static_assert(sizeof(void*) != 8 || offsetof(tcmud_host, find_handler) == 32);
   EXPECT_EQ(TCMUD_QUEUED, -1);
   EXPECT_EQ(TCMUD_OK, 0);
   EXPECT_EQ(TCMUD_INTERNAL, 14);

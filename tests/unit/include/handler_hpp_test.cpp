@@ -18,7 +18,8 @@ const tcmud_host kHost = {
     [](tcmud_request*, int32_t, uint64_t) {},
     [](tcmud_device*, int32_t, const char* line) { log_lines.emplace_back(line); },
     [](tcmud_device*, int32_t) {},
-    [](const char*) -> const tcmud_handler* { return nullptr; }};
+    [](const char*) -> const tcmud_handler* { return nullptr; },
+    [](tcmud_device*, int32_t, const char* why) { log_lines.emplace_back(why); }};
 
 // Does in each member what the path of its configuration says.
 class Moody {

@@ -68,8 +68,12 @@ class BackendTest : public ::testing::Test {
                           .config = path,
                           .lun_size = size,
                           .block_size = block_size},
-                         nullptr);
+                         news_);
   }
+  struct News final : HandlerNews {
+    void event(tcmud_event) override {}
+    void backend_state(tcmud_backend_state, const char*) override {}
+  } news_;
   Registry registry_;
 };
 

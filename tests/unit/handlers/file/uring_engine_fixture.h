@@ -43,7 +43,8 @@ inline const tcmud_host kHost = {sizeof(tcmud_host),
                                  complete,
                                  [](tcmud_device*, int32_t, const char*) {},
                                  [](tcmud_device*, int32_t) {},
-                                 [](const char*) -> const tcmud_handler* { return nullptr; }};
+                                 [](const char*) -> const tcmud_handler* { return nullptr; },
+                                 [](tcmud_device*, int32_t, const char*) {}};
 
 inline std::atomic<int> plain_writes{0};
 inline bool slow_writes = false;
