@@ -83,6 +83,9 @@ class LockKeeper final : public LockListener {
     kEnabled,   // ours; the gate is open
     kReleasing  // ours; the gate is closed, writes under way end
   };
+  // Until whoever is taking the lock has it, or not.
+  static constexpr uint32_t kTakingMs = 100;
+
   enum class Step : uint8_t { kAgain, kEnd };
 
   [[nodiscard]] bool ours() const { return state_ != State::kNone && state_ != State::kTaking; }
@@ -123,9 +126,8 @@ class LockKeeper final : public LockListener {
   State state_ = State::kNone;
   bool pending_ = false;   // acquire() was called and its attempt has not ended
   bool unwanted_ = false;  // release() was called during the attempt
-  bool closed_ = false;
-  bool busy_ = false;   // `tasks` is in a call that may last: nothing can be released now
-  int32_t group_ = -1;  // our own
+  bool busy_ = false;      // `tasks` is in a call that may last: nothing can be released now
+  int32_t group_ = -1;     // our own
   std::optional<int32_t> introduced_;  // as which group others know us, since the lock is ours
   Clock::time_point acquired_at_;
   Clock::time_point drain_began_;
