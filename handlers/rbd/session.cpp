@@ -48,7 +48,12 @@ Session::Session(const Ceph& ceph, const Options& options, Cluster cluster, Imag
           IoTraits{.flush = geometry().cache || geometry().journal,
                    .read_only = options.read_only,
                    .size = geometry().size},
-          device, *this, gate) {}
+          device, *this, gate) {
+  if (gate != nullptr) {
+    lock_ = std::make_unique<RbdLockClient>(ceph, cluster_.handle(), image_, options.image, io_,
+                                            *this);
+  }
+}
 
 Session::~Session() {
   // Those that end can't wake anybody: afterwards they must not touch us.

@@ -10,6 +10,7 @@
 #include "cluster.h"
 #include "image.h"
 #include "io.h"
+#include "rbd_lock_client.h"
 
 namespace tcmud::rbd {
 
@@ -41,6 +42,8 @@ class Session final : public Observer {
   [[nodiscard]] Image& image() { return image_; }
   [[nodiscard]] const Geometry& geometry() const { return image_.geometry(); }
   [[nodiscard]] Io& io() { return io_; }
+  // Null where writes need no lock of ours.
+  [[nodiscard]] LockClient* lock() { return lock_.get(); }
 
   // False once the cluster has fenced this client or the image is gone: librbd gets no further
   // requests.
@@ -59,6 +62,7 @@ class Session final : public Observer {
   Cluster cluster_;
   Image image_;
   Io io_;
+  std::unique_ptr<RbdLockClient> lock_;
 };
 
 }  // namespace tcmud::rbd
