@@ -210,7 +210,7 @@ TEST_F(RbdLunTest, AClusterThatHangsMakesBusyBeforeTheKernelGivesUp) {
 TEST_F(RbdLunTest, AFullPoolIsNoMediumErrorAndReadsGoOn) {
   const Pool pool;
   auto lun = open(make_image(pool.name(), 64 * kMiB), 64 * kMiB);
-  ASSERT_TRUE(lun->write(0, pattern(1, 2 * kMiB)).good());
+  ASSERT_TRUE(lun->write(0, pattern(1, kMiB)).good());
   must("ceph osd pool set-quota " + pool.name() + " max_bytes 1000000");
   Outcome outcome;
   uint64_t at = 4 * kMiB;
