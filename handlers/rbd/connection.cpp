@@ -132,19 +132,17 @@ void Connection::check_size() {
   if (live_->image().current_size(size) < 0 || size == live_->io().size()) {
     return;
   }
-  device_.log(TCMUD_LOG_INFO, "rbd: image " + options_.spec() + " now has " +
-                                  std::to_string(size) + " bytes, it had " +
-                                  std::to_string(live_->io().size()));
+  device_.log(TCMUD_LOG_INFO, "rbd: image " + options_.spec() + " now has " + std::to_string(size) +
+                                  " bytes, it had " + std::to_string(live_->io().size()));
   live_->io().set_size(size);
   device_.event(TCMUD_EVENT_RESIZED);
 }
 
 void Connection::check_speed(uint32_t notices) {
   if ((notices & kTimedOut) != 0) {
-    tell(TCMUD_BACKEND_SLOW,
-         "requests to image " + options_.spec() + " were not answered in " +
-             std::to_string(live_->cluster().osd_op_timeout()) +
-             " s: are all OSDs of its pool up? See ceph health detail");
+    tell(TCMUD_BACKEND_SLOW, "requests to image " + options_.spec() + " were not answered in " +
+                                 std::to_string(live_->cluster().osd_op_timeout()) +
+                                 " s: are all OSDs of its pool up? See ceph health detail");
   } else if ((notices & kAnswered) != 0) {
     tell(TCMUD_BACKEND_UP, "image " + options_.spec() + " answers again");
   }

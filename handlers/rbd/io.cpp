@@ -239,7 +239,9 @@ int32_t Io::failed(const tcmud_request& request, int error, uint64_t& info) {
   switch (error) {
     case EILSEQ:
       if (request.op == TCMUD_OP_COMPARE_AND_WRITE) {
-        info = api::context<Context>(request).mismatch;
+        // librbd 16 means an offset in the compared data, and adds that of its object to it; others
+        // may mean one in the image. The unit is what they agree about.
+        info = api::context<Context>(request).mismatch % kCompareAndWriteUnit;
         return TCMUD_MISCOMPARE;
       }
       break;

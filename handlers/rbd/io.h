@@ -32,6 +32,9 @@ class Observer {
   virtual void notice(uint32_t notices) = 0;
 };
 
+// What librbd compares and writes as one: within so many bytes, from a multiple of them on.
+inline constexpr uint32_t kCompareAndWriteUnit = 512;
+
 class Io;
 
 // Ours in each request.

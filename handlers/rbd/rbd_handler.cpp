@@ -10,7 +10,6 @@ namespace {
 
 constexpr uint32_t kMaxUnmapRanges = 64;
 constexpr uint64_t kObjectsPerUnmap = 4;  // so that one range keeps few OSDs busy for not too long
-constexpr uint32_t kCompareAndWriteUnit = 512;  // what librbd compares and writes as one
 
 std::string bytes(uint64_t count) {
   return std::to_string(count) + " bytes";
