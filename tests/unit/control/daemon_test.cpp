@@ -215,7 +215,7 @@ class DaemonTest : public testing::Test {
                       [this](const std::function<bool()>& only_lost) -> Result<bool> {
                         return kernel_.free_waiters(only_lost);
                       }};
-      Daemon daemon(options, std::move(link), {10ms, 20ms, 1000ms, 1000ms},
+      Daemon daemon(options, std::move(link), {{10ms, 20ms, 1000ms}, 1000ms},
                     {20ms, 1000ms, 5ms, 20s});
       status_ = daemon.run();
     });

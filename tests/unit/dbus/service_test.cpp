@@ -73,7 +73,7 @@ class ServiceTest : public testing::Test {
   // Until the service says that it is as far as it gets for now.
   void start() {
     bool settled = false;
-    service_.emplace(*loop_, handlers_, Service::Timing{5ms, 20ms, 2000ms, 150ms});
+    service_.emplace(*loop_, handlers_, Service::Timing{{5ms, 20ms, 2000ms}, 150ms});
     service_->start([&settled] { settled = true; });
     turn_until([&settled] { return settled; });
   }
