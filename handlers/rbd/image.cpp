@@ -100,6 +100,8 @@ std::optional<api::Refusal> Image::open_image(const Options& options) {
     remedy = "; this client needs the capabilities 'profile rbd' for the pool";
   } else if (r == -EROFS) {
     remedy = "; add ;readonly, or promote the image";
+  } else if (r == -ESHUTDOWN) {
+    remedy = "; the cluster has fenced this host (ceph osd blocklist ls)";
   } else if (r == -ETIMEDOUT) {
     remedy = "; its OSDs don't answer";
   }

@@ -189,6 +189,23 @@ TEST_F(ConnectionTest, a_new_size_is_told_and_holds) {
   EXPECT_EQ(asked->status, TCMUD_OK);
 }
 
+// The notice of a session that was not yet the live one stayed with it, and so was each later one.
+TEST_F(ConnectionTest, what_an_image_tells_while_it_is_being_opened_is_not_lost) {
+  ceph_.tells_at_once = true;
+  auto opened = open();
+  ASSERT_TRUE(opened);
+  ceph_.size = 16u << 20;
+  ceph_.change_header();
+  ASSERT_TRUE(eventually([&] { return (*opened)->size() == 16u << 20; }));
+  const auto asked = make(TCMUD_OP_WRITE, 0, 512);
+  submit(**opened, *asked);
+  ceph_.end(-ESHUTDOWN);
+  ASSERT_TRUE(eventually([&] { return state() == TCMUD_BACKEND_UP && states().size() == 2; }));
+  ceph_.size = 32u << 20;
+  ceph_.change_header();
+  EXPECT_TRUE(eventually([&] { return (*opened)->size() == 32u << 20; }));
+}
+
 TEST_F(ConnectionTest, the_kernels_time_limit_bounds_ours_now_and_after_a_recovery) {
   auto opened = open();
   ASSERT_TRUE(opened);

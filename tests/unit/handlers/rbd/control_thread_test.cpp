@@ -63,6 +63,17 @@ TEST(ControlThread, stopping_waits_for_what_runs_and_drops_the_rest) {
   EXPECT_TRUE(dropped);
 }
 
+TEST(ControlThread, what_is_posted_while_it_is_held_runs_when_it_may_go) {
+  ControlThread control;
+  std::atomic<int> runs{0};
+  control.hold();
+  control.post([&] { ++runs; });
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(runs, 0);
+  control.go();
+  EXPECT_TRUE(eventually([&] { return runs == 1; }));
+}
+
 TEST(ControlThread, a_task_may_post_the_next) {
   ControlThread control;
   std::atomic<int> left{100};

@@ -290,6 +290,9 @@ struct FakeCalls {
       f().header_callback_ = callback;
       f().header_arg_ = arg;
     }
+    if (r >= 0 && f().tells_at_once) {
+      callback(arg);
+    }
     return r;
   }
   static int update_unwatch(rbd_image_t, uint64_t) {

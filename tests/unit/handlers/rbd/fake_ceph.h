@@ -57,8 +57,9 @@ class FakeCeph {
   [[nodiscard]] std::string conf(const std::string& key);
   void set_conf(const std::string& key, const std::string& value);
 
-  uint64_t size = 8u << 20;
+  std::atomic<uint64_t> size = 8u << 20;
   uint64_t features = 0;
+  bool tells_at_once = false;  // the header changes as soon as somebody watches it
   std::map<std::string, std::string> image_config{{"rbd_cache", "false"},
                                                   {"rbd_discard_granularity_bytes", "65536"}};
   std::map<std::string, std::string> monitors;  // a word of a command, and its answer
