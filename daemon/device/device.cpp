@@ -70,6 +70,7 @@ Result<void> Device::Impl::open_backend() {
     return tl::unexpected(opened.error());
   }
   backend = std::move(*opened);
+  backend->set_command_timeout(attributes.command_timeout);
   for (const auto& option : backend->core_options()) {
     if (option.key == "poll_us") {
       const auto limit = parse_poll_limit(option.value);
@@ -136,6 +137,7 @@ void Device::Impl::join_copies() {
 }
 
 void Device::Impl::close_all() {
+  lock = {};
   backend.reset();  // before the engine's memory: until close returns, the handler may be about to
                     // complete something
   engine.reset();
@@ -258,6 +260,9 @@ void Device::Impl::shut_down(std::chrono::steady_clock::time_point deadline) {
     return;
   }
   set_state(State::kRemoving);
+  if (lock.settling) {
+    pass_commands();  // or initiators get BUSY until the next daemon has adopted the LUN
+  }
   if (engine != nullptr && !engine->stop(deadline)) {
     log::error(lun,
                "handler {} has not answered commands in time; they are left to the next daemon",
@@ -288,6 +293,8 @@ void Device::Impl::recover_ring() {
     close_all();
     set_state(State::kOpening);
     adopt(kFirstRetry);
+  } else if (lock.settling) {
+    begin_settling();  // the loop forgot it
   }
 }
 
@@ -312,6 +319,11 @@ void Device::reconfigure(kernel::Change change, kernel::Reply reply) {
   const auto* cache = std::get_if<kernel::WriteCacheChange>(&change);
   if (cache != nullptr && impl_->telling_write_cache.load() == (cache->enabled ? 1 : 0)) {
     reply.send(0);  // the strand itself waits for it, and has done what it asks for
+    return;
+  }
+  const auto* size = std::get_if<kernel::SizeChange>(&change);
+  if (size != nullptr && impl_->telling_size.load() == size->bytes) {
+    reply.send(0);  // likewise
     return;
   }
   impl_->strand.post([impl = impl_.get(), change = std::move(change),

@@ -19,8 +19,12 @@ constexpr auto kWaysPatience = 2s;
 
 }  // namespace
 
-void Device::Impl::event(tcmud_event) {
-  log::info(lun, "the backend's size changed; write attrib/dev_size to let initiators see it");
+void Device::Impl::event(tcmud_event what) {
+  if (what == TCMUD_EVENT_RESIZED) {
+    strand.post([this] { follow_size(); });
+  } else if (what == TCMUD_EVENT_LOCK) {
+    strand.post([this] { lock_changed(); });
+  }
 }
 
 void Device::Impl::backend_state(tcmud_backend_state now, const char* why) {
@@ -50,6 +54,30 @@ Result<void> Device::Impl::resize(uint64_t bytes) {
     attributes.size = bytes;
     publish_view(true);
   });
+}
+
+// What the storage has become the LUN becomes, too. configfs is told, where the kernel makes an
+// event of it and keeps the writer waiting for the reply, so that one is not left to this strand.
+void Device::Impl::follow_size() {
+  if (engine == nullptr) {
+    return;
+  }
+  const uint64_t bytes = backend->served_size() / attributes.block_size * attributes.block_size;
+  if (bytes == attributes.size) {
+    return;
+  }
+  if (const auto done = resize(bytes); !done) {
+    log::error(lun, "the storage has {} bytes now, and the LUN stays at {}: {}", bytes,
+               attributes.size, done.error().message);
+    return;
+  }
+  telling_size.store(bytes);
+  const auto written = configfs->write("attrib/dev_size", std::to_string(bytes));
+  telling_size.store(kNoSize);
+  if (!written) {
+    log::warning(lun, "attrib/dev_size does not tell that the LUN has {} bytes: {}", bytes,
+                 written.error().message);
+  }
 }
 
 Result<void> Device::Impl::set_write_cache(bool enabled) {
@@ -140,7 +168,11 @@ void Device::Impl::read_configfs() {
   known_until = watched ? UINT64_MAX : monotonic_ns() + kConfigfsFresh;
   attributes.serial = read_serial(*configfs);
   attributes.port_groups = read_port_groups(kernel, *configfs);
-  attributes.command_timeout = read_command_timeout(*configfs);
+  if (const uint32_t seconds = read_command_timeout(*configfs);
+      seconds != attributes.command_timeout) {
+    attributes.command_timeout = seconds;
+    backend->set_command_timeout(seconds);
+  }
   known_changes = seen;
 }
 
@@ -150,7 +182,9 @@ void Device::Impl::refresh() {
     return;
   }
   read_configfs();
-  publish_view(false);
+  if (!show_lock_in_groups()) {
+    publish_view(false);
+  }
 }
 
 void Device::Impl::read_ways() {
@@ -166,6 +200,15 @@ void Device::Impl::set_states(const std::vector<scsi::StateRequest>& requests, u
   if (engine == nullptr) {
     return;
   }
+  if (backend->has_lock()) {
+    move_lock({requests, ticket});
+  } else {
+    put_states_in_force(requests, ticket);
+  }
+}
+
+void Device::Impl::put_states_in_force(const std::vector<scsi::StateRequest>& requests,
+                                       uint64_t ticket) {
   // Whoever asks meanwhile is told that they change, where the group has a way to say so.
   for (scsi::TargetPortGroup& group : attributes.port_groups.groups) {
     const bool changes_now = std::any_of(
@@ -176,7 +219,8 @@ void Device::Impl::set_states(const std::vector<scsi::StateRequest>& requests, u
     }
   }
   publish_view(false);
-  const auto set = set_group_states(*configfs, attributes.port_groups, requests);
+  const auto set =
+      set_group_states(*configfs, attributes.port_groups, requests, Altered::kExplicitly);
   if (!set) {
     log::error(lun, "SET TARGET PORT GROUPS failed: {}", set.error().message);
   }

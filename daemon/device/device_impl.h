@@ -76,7 +76,28 @@ struct Device::Impl final : LoopOwner, private plugin::HandlerNews {
   void refresh();
   void read_ways();
   void set_states(const std::vector<scsi::StateRequest>& requests, uint64_t ticket);
+  void put_states_in_force(const std::vector<scsi::StateRequest>& requests, uint64_t ticket);
   void publish_view(bool capacity_changed);
+  void follow_size();
+
+  // --- the storage's lock: device_lock.cpp ---
+
+  // A SET TARGET PORT GROUPS that has to wait for the lock.
+  struct StatesWanted {
+    std::vector<scsi::StateRequest> requests;
+    uint64_t ticket = 0;
+  };
+  void want_lock();
+  void acquire_lock(const tcmud_lock_status& status);
+  void lock_changed();
+  void begin_settling();
+  void end_settling();
+  void pass_commands();
+  void fail_waiting(Lockless how);
+  void move_lock(const StatesWanted& wanted);
+  // True: something was changed, and the view published.
+  bool show_lock_in_groups();
+  bool show_in_groups(const tcmud_lock_status& status);
 
   // --- LoopOwner: from the loop ---
 
@@ -111,6 +132,14 @@ struct Device::Impl final : LoopOwner, private plugin::HandlerNews {
                name.subtype, status);
   }
 
+  void lock_wanted() override {
+    if (!wanting_lock.exchange(true)) {
+      strand.post([this] { want_lock(); });
+    }
+  }
+  void settled() override {
+    strand.post([this] { end_settling(); });
+  }
   void mode_wanted(const scsi::ModeChange& mode, uint64_t ticket) override {
     strand.post([this, mode, ticket] { select_mode(mode, ticket); });
   }
@@ -133,9 +162,13 @@ struct Device::Impl final : LoopOwner, private plugin::HandlerNews {
   std::atomic<State> state{State::kOpening};  // set on the strand, read anywhere
   std::atomic<bool> refreshing{false};        // a refresh is to come: one is enough
   std::atomic<bool> reading_ways{false};      // so it is with ways, until they are posted
+  std::atomic<bool> wanting_lock{false};      // so it is with the lock
   static constexpr int kNotTelling = -1;
   // What the strand is just writing to attrib/emulate_write_cache; read by reconfigure().
   std::atomic<int> telling_write_cache{kNotTelling};
+  static constexpr uint64_t kNoSize = 0;
+  // So it is with attrib/dev_size.
+  std::atomic<uint64_t> telling_size{kNoSize};
   // Who waits for the strand's reply shall not wait for what others have to say. Set as soon as the
   // removal is known.
   std::atomic<bool> removed{false};
@@ -151,6 +184,14 @@ struct Device::Impl final : LoopOwner, private plugin::HandlerNews {
   std::unique_ptr<kernel::DeviceDirectory> configfs;  // while it is open
   LunAttributes attributes;
   Modes modes;
+  struct {
+    bool acquiring = false;                 // the handler was asked, and has not come to an end
+    bool settling = false;                  // ours, and what came before is being answered
+    uint64_t attempts = 0;                  // that had come to an end when it was asked
+    uint32_t told_state = TCMUD_LOCK_FREE;  // what the log and the groups were told last
+    int32_t told_group = -1;
+    std::vector<StatesWanted> waiting;  // for the lock
+  } lock;
   // In the order of their lives: the engine's threads end first, then the handler closes, then
   // memory goes.
   kernel::UioPort port;

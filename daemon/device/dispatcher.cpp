@@ -78,13 +78,17 @@ Dispatcher::Next Dispatcher::execute(Slot& slot) {
     case scsi::Outcome::Kind::kSetTargetPortGroups:
       return begin_group_states(slot, command.parameters);
     case scsi::Outcome::Kind::kFormat:
-      return begin_format(slot, outcome.format);
+      return needs_lock_first() ? wait_for_lock(slot) : begin_format(slot, outcome.format);
     case scsi::Outcome::Kind::kSanitize:
-      return begin_sanitize(slot, outcome.sanitize);
+      return needs_lock_first() ? wait_for_lock(slot) : begin_sanitize(slot, outcome.sanitize);
     case scsi::Outcome::Kind::kExtendedCopy:
+    case scsi::Outcome::Kind::kWriteUsingToken:
+      if (needs_lock_first()) {
+        return wait_for_lock(slot);
+      }
+      [[fallthrough]];
     case scsi::Outcome::Kind::kReceiveCopyResults:
     case scsi::Outcome::Kind::kPopulateToken:
-    case scsi::Outcome::Kind::kWriteUsingToken:
     case scsi::Outcome::Kind::kReceiveRodTokenInformation:
       return begin_copy(slot, outcome, command.parameters);
     case scsi::Outcome::Kind::kReply:
@@ -310,6 +314,9 @@ Dispatcher::Next Dispatcher::act(Slot& slot, Emulation::Step step) {
 
 Dispatcher::Next Dispatcher::fail(Slot& slot) {
   emulation_.end(slot);
+  if (lacks_lock(slot)) {
+    return wait_for_lock(slot);
+  }
   const Verdict verdict = verdict_of_status(slot.status, slot.info, view_.lun->block_size);
   if (slot.internal != nullptr) {
     slot.internal->verdict = verdict;
@@ -360,6 +367,13 @@ Dispatcher::Next Dispatcher::go_on(Slot& slot) {
       return Next::kAnswered;
     case Slot::Wait::kToken:
       return make_token(slot);
+    case Slot::Wait::kLockless:
+      if (slot.internal != nullptr) {
+        slot.internal->verdict = slot.verdict;
+      } else {
+        completion_ = make_completion(slot.verdict.status, slot.verdict.sense);
+      }
+      return Next::kAnswered;
     case Slot::Wait::kInternal:
       return begin_internal(slot);
     case Slot::Wait::kHeld:

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "copy/lun_copies.h"
@@ -23,6 +24,12 @@
 #include "scsi/lun.h"
 
 namespace tcmud::device {
+
+// How a command is answered that needs the storage's lock while it is not ours.
+enum class Lockless : uint8_t {
+  kBusy,     // its initiator repeats it
+  kStandby,  // its initiator has to ask for the lock first, by SET TARGET PORT GROUPS
+};
 
 // Turns one command of the ring into an answer or into requests to the handler, and the handler's
 // statuses into answers.
@@ -46,6 +53,7 @@ class Dispatcher {
                      // group_states_set(slot.mode_ticket)
     kConfigfs,       // start_again() when configfs was read again, and the view says so
     kWays,           // start_again() when set_ways() was called
+    kLock,  // release_lockless() or settle() when it is known what becomes of the lock; wanted now
   };
 
   // `lun` is how the log names it.
@@ -132,6 +140,21 @@ class Dispatcher {
   // completion() is its answer. nullptr: there is none, or it has its answer.
   [[nodiscard]] const Slot* answer_operation(std::span<const uint16_t> command_ids);
 
+  // The lock that the handler wants. What waits for it is answered so; the caller then asks
+  // take_released().
+  void release_lockless(Lockless how);
+  // The lock is ours. Whatever came before is answered BUSY instead of done, until
+  // set_lock_enabled().
+  void settle();
+  // The ring is empty. True, once: nothing is left of what came before.
+  [[nodiscard]] bool take_settled() { return settling_ && !settled_told_ && has_settled(); }
+  void set_lock_enabled(bool enabled) {
+    lock_enabled_ = enabled;
+    settling_ = false;
+  }
+  // Nobody sees to the lock any more: who needs it gets BUSY at once.
+  void refuse_lockless(bool refuse);
+
   // The slot's request ended with slot.status (and slot.info).
   [[nodiscard]] Next resume(Slot& slot);
   [[nodiscard]] const kernel::Completion& completion() const { return completion_; }
@@ -160,6 +183,12 @@ class Dispatcher {
   void guard();
   void before_launch(const Slot& slot, const scsi::BlockRequest& block);
   void defer(const kernel::Completion& completion);
+  [[nodiscard]] bool lacks_lock(const Slot& slot) const;
+  // Of what takes long and would fail in the middle: better not begun.
+  [[nodiscard]] bool needs_lock_first() const { return view_.props.lock != 0 && !lock_enabled_; }
+  bool has_settled();
+  Next wait_for_lock(Slot& slot);
+  Next answer_lockless(Slot& slot, Lockless how);
   Next begin_format(Slot& slot, const scsi::FormatRequest& format);
   Next begin_sanitize(Slot& slot, const scsi::SanitizeRequest& sanitize);
   Next begin_operation(Slot& slot, const LongOperation::Work& work, bool immediate);
@@ -226,6 +255,12 @@ class Dispatcher {
   InternalList internal_ended_;    // for take_released(), which calls done()
   uint32_t internal_running_ = 0;  // have a slot
   bool refuse_internal_ = false;
+
+  Slot* lockless_ = nullptr;  // by next_completed: wait for the lock
+  bool lock_enabled_ = false;
+  bool settling_ = false;
+  bool settled_told_ = false;
+  bool refuse_lockless_ = false;
 
   std::unique_ptr<copy::LunCopies> copies_;
   std::shared_ptr<PostBox> posts_;

@@ -45,6 +45,7 @@ bool Engine::stop(std::chrono::steady_clock::time_point deadline) {
     dispatcher.refuse_modes(true);
     dispatcher.refuse_internal(true);
     dispatcher.refuse_copies(true);
+    dispatcher.refuse_lockless(true);
   });
   return runner_->join(deadline);
 }

@@ -114,6 +114,8 @@ bool Loop::take_one() {
       log::info(lun_, "task management function {} for {} commands in flight", tmr_.type,
                 tmr_.command_ids.size());
       dispatcher_.cancel_copies(tmr_.command_ids);
+      dispatcher_.release_lockless(Lockless::kBusy);
+      run_released();
       if (const Slot* operation = dispatcher_.answer_operation(tmr_.command_ids)) {
         send(*operation);
       }
@@ -124,6 +126,9 @@ bool Loop::take_one() {
       [[fallthrough]];
     case kernel::Ring::Next::kEmpty:
       slab_.give_back(slot);
+      if (dispatcher_.take_settled()) [[unlikely]] {
+        owner_.settled();
+      }
       return false;
   }
   if (const uint32_t found = ring_.take_found(); found > 0) {
@@ -178,6 +183,9 @@ void Loop::act(Slot& slot, Dispatcher::Next next) {
     case Dispatcher::Next::kWays:
       park(slot);
       owner_.ways_wanted();
+      break;
+    case Dispatcher::Next::kLock:
+      owner_.lock_wanted();
       break;
   }
 }

@@ -35,6 +35,11 @@ class LoopOwner {
   virtual void handler_misbehaved(int32_t status) = 0;
   // MODE SELECT: publish a view like that, then post mode_changed(ticket).
   virtual void mode_wanted(const scsi::ModeChange& mode, uint64_t ticket) = 0;
+  // A command needs the storage's lock: get it, or say that it isn't to be had; post settle() or
+  // release_lockless().
+  virtual void lock_wanted() = 0;
+  // After settle(): everything that the ring held is answered, or with the handler.
+  virtual void settled() = 0;
   // SET TARGET PORT GROUPS: publish a view that says what came of it, then post
   // group_states_set(ticket).
   virtual void group_states_wanted(std::vector<scsi::StateRequest> requests, uint64_t ticket) = 0;
@@ -92,6 +97,7 @@ class Loop final : plugin::CompletionSink {
     dispatcher_.refuse_modes(false);
     dispatcher_.refuse_internal(false);
     dispatcher_.refuse_copies(false);
+    dispatcher_.refuse_lockless(false);
   }
   // After stop_taking: everything taken is answered and every message was read; from now on posts
   // are refused. The holder of the role.

@@ -213,7 +213,7 @@ PortGroups read_port_groups(kernel::KernelPort& kernel, kernel::DeviceDirectory&
 }
 
 Result<void> set_group_states(kernel::DeviceDirectory& directory, const PortGroups& groups,
-                              std::span<const scsi::StateRequest> requests) {
+                              std::span<const scsi::StateRequest> requests, Altered how) {
   const std::string lun = directory.device().lun();
   for (const scsi::StateRequest& request : requests) {
     const auto found = std::find_if(
@@ -236,7 +236,9 @@ Result<void> set_group_states(kernel::DeviceDirectory& directory, const PortGrou
         group.write("alua_access_state", std::to_string(static_cast<unsigned>(request.state)));
     if (written) {
       // The kernel takes it for an implicit change.
-      if (const auto told = group.write("alua_access_status", "1"); !told) {
+      const auto told =
+          how == Altered::kExplicitly ? group.write("alua_access_status", "1") : Result<void>{};
+      if (!told) {
         log::warning(lun, "target port group {}: {}", name, told.error().message);
       }
     }
@@ -249,7 +251,8 @@ Result<void> set_group_states(kernel::DeviceDirectory& directory, const PortGrou
     if (!written) {
       return written;
     }
-    log::info(lun, "an initiator set target port group {} to state {}", name,
+    log::info(lun, "{} set target port group {} to state {}",
+              how == Altered::kExplicitly ? "an initiator" : "the lock's move", name,
               static_cast<unsigned>(request.state));
   }
   return {};

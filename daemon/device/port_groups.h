@@ -25,10 +25,13 @@ struct PortGroups {
 // not complete yet, is left out. Blocks; the LUN's strand.
 PortGroups read_port_groups(kernel::KernelPort& kernel, kernel::DeviceDirectory& directory);
 
+// STATUS CODE of REPORT TARGET PORT GROUPS, and what configfs takes for alua_access_status.
+enum class Altered : uint8_t { kExplicitly = 1, kImplicitly = 2 };
+
 // Puts states of groups in force, in this order, up to the first that fails. The kernel tells
 // initiators by a unit attention condition. Blocks, as long as the group's trans_delay_msecs says;
 // the LUN's strand.
 Result<void> set_group_states(kernel::DeviceDirectory& directory, const PortGroups& groups,
-                              std::span<const scsi::StateRequest> requests);
+                              std::span<const scsi::StateRequest> requests, Altered how);
 
 }  // namespace tcmud::device

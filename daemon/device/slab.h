@@ -86,6 +86,7 @@ struct alignas(kCacheLine) Slot {
     kInternal,
     kHeld,
     kToken,
+    kLockless,
   };
   Wait wait = Wait::kExtent;
   bool special = false;  // see Dispatcher::special_

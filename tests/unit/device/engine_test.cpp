@@ -58,6 +58,8 @@ class Lun final : public device::LoopOwner, private plugin::HandlerNews {
   void backend_state(tcmud_backend_state, const char*) override {}
   void configfs_wanted() override {}
   void ways_wanted() override {}
+  void lock_wanted() override {}
+  void settled() override {}
   void ring_broken(const char* reason) override { ADD_FAILURE() << reason; }
   void device_gone() override {}
   void handler_misbehaved(int32_t status) override { ADD_FAILURE() << status; }

@@ -13,6 +13,7 @@ namespace tcmud::test {
 namespace {
 
 using namespace std::chrono_literals;
+using device::Altered;
 using device::PortGroups;
 using device::read_port_groups;
 using device::set_group_states;
@@ -236,7 +237,7 @@ TEST_F(PortGroupsTest, StatesAreSetByTheGroupsDirectories) {
   fake_->add_port_group("ano", 2, kLoopMember);
   const std::vector<scsi::StateRequest> requests = {{2, AccessState::kUnavailable},
                                                     {1, AccessState::kStandby}};
-  ASSERT_TRUE(set_group_states(*directory_, read(), requests));
+  ASSERT_TRUE(set_group_states(*directory_, read(), requests, Altered::kExplicitly));
   EXPECT_EQ(get("ano/alua_access_state"), "3");
   EXPECT_EQ(get("ano/alua_access_status"), "Altered by Explicit STPG");
   EXPECT_EQ(get("ao/alua_access_state"), "2");
@@ -247,11 +248,12 @@ TEST_F(PortGroupsTest, AGroupThatChangesExplicitlyOnlyIsOpenedAndClosedAgain) {
   fake_->add_port_group("ao", 1, kIscsiMember);
   set("ao/alua_access_type", "Explicit");
   const std::vector<scsi::StateRequest> requests = {{1, AccessState::kStandby}};
-  ASSERT_TRUE(set_group_states(*directory_, read(), requests));
+  ASSERT_TRUE(set_group_states(*directory_, read(), requests, Altered::kExplicitly));
   EXPECT_EQ(get("ao/alua_access_state"), "2");
   EXPECT_EQ(get("ao/alua_access_type"), "Explicit");
   fake_->fail_attribute("alua/ao/alua_access_state", EIO);
-  EXPECT_FALSE(set_group_states(*directory_, read(), {{{1, AccessState::kUnavailable}}}));
+  EXPECT_FALSE(set_group_states(*directory_, read(), {{{1, AccessState::kUnavailable}}},
+                                Altered::kExplicitly));
   EXPECT_EQ(get("ao/alua_access_type"), "Explicit");
 }
 
@@ -265,7 +267,7 @@ TEST_F(PortGroupsTest, TheFirstStateThatCannotBeSetIsTheEnd) {
     fake_->fail_attribute(failing, EIO);
     const std::vector<scsi::StateRequest> requests = {
         {1, AccessState::kStandby}, {2, AccessState::kStandby}, {3, AccessState::kStandby}};
-    const auto set = set_group_states(*directory_, groups, requests);
+    const auto set = set_group_states(*directory_, groups, requests, Altered::kExplicitly);
     ASSERT_FALSE(set);
     EXPECT_EQ(set.error().code, EIO);
     fake_->fail_attribute(failing, 0);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string_view>
 
 namespace tcmud::test {
 
@@ -31,6 +32,10 @@ struct Disk {
       if (const int32_t verdict = control->verdict_of(number, request); verdict != TCMUD_OK) {
         return verdict;
       }
+    }
+    if (control->lock.used && request.op != TCMUD_OP_READ && request.op != TCMUD_OP_FLUSH &&
+        control->lock_status().state != TCMUD_LOCK_ENABLED) {
+      return TCMUD_NO_LOCK;
     }
     const std::lock_guard lock(control->mutex);
     uint8_t* const medium = control->data.data() + base;
@@ -114,6 +119,18 @@ int32_t ram_open(const tcmud_open_args* args, void** handle, char* why, size_t w
     }
   }
   ++control->opened;
+  const auto tell = [host = args->host, device = args->device](tcmud_event what) {
+    host->event(device, what);
+  };
+  {
+    const std::lock_guard lock(control->lock.mutex);
+    control->lock.tell = [tell] { tell(TCMUD_EVENT_LOCK); };
+  }
+  control->tell_resized = [tell] { tell(TCMUD_EVENT_RESIZED); };
+  control->tell_state = [host = args->host, device = args->device](tcmud_backend_state state,
+                                                                   const char* why) {
+    host->backend_state(device, state, why);
+  };
   *handle = disk.release();
   return 0;
 }
@@ -133,6 +150,7 @@ void ram_get_props(void* handle, tcmud_props* props) {
   props->unmap_zeroes = 1;
   props->max_unmap_ranges = control->max_unmap_ranges;
   props->max_write_zeroes_length = control->max_write_zeroes;
+  props->lock = control->lock.used;
 }
 
 int32_t ram_submit(void* handle, tcmud_request* request) {
@@ -165,6 +183,55 @@ void ram_close(void* handle) {
   ++control->closed;
 }
 
+void ram_acquire(void*, int32_t group) {
+  bool grants = false;
+  {
+    const std::lock_guard lock(control->lock.mutex);
+    ++control->lock.acquires;
+    control->lock.asked_for_group = group;
+    grants = control->lock.grants;
+  }
+  if (grants) {
+    control->move_lock(TCMUD_LOCK_ACQUIRED, -1, true);
+  }
+}
+
+void ram_enable(void*) {
+  const std::lock_guard lock(control->lock.mutex);
+  ++control->lock.enables;
+  if (control->lock.status.state == TCMUD_LOCK_ACQUIRED) {
+    control->lock.status.state = TCMUD_LOCK_ENABLED;
+  }
+}
+
+void ram_release(void*) {
+  {
+    const std::lock_guard lock(control->lock.mutex);
+    ++control->lock.releases;
+  }
+  control->move_lock(TCMUD_LOCK_FREE);
+}
+
+void ram_get_lock_status(void*, tcmud_lock_status* status) {
+  *status = control->lock_status();
+  status->size = sizeof *status;
+}
+
+const void* ram_get_extension(const char* name, uint32_t version) {
+  static constexpr tcmud_lock kLock = {.size = sizeof(tcmud_lock),
+                                       .reserved_ = 0,
+                                       .acquire = ram_acquire,
+                                       .enable = ram_enable,
+                                       .release = ram_release,
+                                       .get_status = ram_get_lock_status};
+  return std::string_view(name) == TCMUD_LOCK_EXTENSION && version == TCMUD_LOCK_VERSION ? &kLock
+                                                                                         : nullptr;
+}
+
+void ram_set_command_timeout(void*, uint32_t seconds) {
+  control->command_timeout = seconds;
+}
+
 constexpr tcmud_handler kRam = {
     .size = sizeof(tcmud_handler),
     .abi = TCMUD_ABI,
@@ -182,11 +249,28 @@ constexpr tcmud_handler kRam = {
     .cancel = nullptr,
     .resize = ram_resize,
     .close = ram_close,
-    .get_extension = nullptr,
-    .set_command_timeout = nullptr,
+    .get_extension = ram_get_extension,
+    .set_command_timeout = ram_set_command_timeout,
 };
 
 }  // namespace
+
+void RamControl::move_lock(uint32_t state, int32_t group, bool attempt_ends) {
+  std::function<void()> tell;
+  {
+    const std::lock_guard guard(lock.mutex);
+    lock.status.state = state;
+    lock.status.group = group;
+    lock.status.attempts += attempt_ends;
+    tell = lock.tell;
+  }
+  tell();
+}
+
+tcmud_lock_status RamControl::lock_status() {
+  const std::lock_guard guard(lock.mutex);
+  return lock.status;
+}
 
 const tcmud_handler& ram_handler(RamControl& wanted) {
   control = &wanted;

@@ -42,6 +42,25 @@ struct RamControl {
       zeroes{0}, writes{0};
   std::mutex mutex;
   std::vector<uint8_t> data;  // the medium; survives close and open
+
+  // The lock extension, for one disk. What is asked for is granted at once, or waits for the test
+  // to say what became of it.
+  struct Lock {
+    bool used = false;  // props.lock
+    bool grants = true;
+    std::mutex mutex;  // guards what follows
+    tcmud_lock_status status{};
+    uint32_t acquires = 0, enables = 0, releases = 0;
+    int32_t asked_for_group = -2;
+    std::function<void()> tell;  // TCMUD_EVENT_LOCK; while the disk is open
+  } lock;
+  // As if it came from outside: another state, told.
+  void move_lock(uint32_t state, int32_t group = -1, bool attempt_ends = false);
+  [[nodiscard]] tcmud_lock_status lock_status();
+
+  uint32_t command_timeout = UINT32_MAX;  // s, as told last
+  std::function<void()> tell_resized;     // TCMUD_EVENT_RESIZED; while the disk is open
+  std::function<void(tcmud_backend_state, const char*)> tell_state;
 };
 
 // A handler "ram" that obeys `control`, which must outlive every handle.
