@@ -38,7 +38,7 @@ api::Result<std::unique_ptr<RbdHandler>> RbdHandler::open(const api::OpenArgs& a
     options->read_only = true;
     options->cache = false;
   }
-  auto connection = Connection::open(real_ceph(), *options, args, nullptr);
+  auto connection = Connection::open(real_ceph(), *options, args);
   if (!connection) {
     return connection.refusal();
   }
@@ -61,6 +61,7 @@ void RbdHandler::get_props(tcmud_props& props) {
   const Geometry geometry = connection_->geometry();
   const uint64_t size = connection_->size();
   const bool writable = !options_.read_only;
+  props.lock = connection_->keeper() != nullptr ? 1 : 0;
   props.model = TCMUD_MODEL_ASYNC;
   props.event_fd = connection_->event_fd();
   props.lun_size = size / block_size_ * block_size_;
