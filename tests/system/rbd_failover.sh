@@ -21,20 +21,28 @@ as() {
   "$@"
 }
 
-# gateway_make NAME OTHERS_UIO: what starts the daemon in a place where the other's LUN is nothing.
+# gateway_make NAME OTHER: what starts the daemon in a place where the other's LUN is nothing: it would try to serve that one,
+# too, and tell the kernel to keep initiators away for as long as it can't.
 gateway_make() {
-  mkdir -p "$state/$1"
+  local uio core
+  uio=$(gateway_uio "$2")
+  core=$(dirname "$(lun_folder "$2")")
+  mkdir -p "$state/$1" "$state/nothing"
   cat >"$state/$1/gateway" <<END
 #!/bin/bash
 exec unshare --mount --propagation private bash -c \
-  'mount --bind /dev/null /dev/$2 && exec tcmud --lock-file $state/$1/lock --tcmu-log-dir $state/$1'
+  'mount --bind /dev/null /dev/$uio && mount --bind $state/nothing $core &&
+   exec tcmud --lock-file $state/$1/lock --tcmu-log-dir $state/$1'
 END
   chmod +x "$state/$1/gateway"
 }
 
+# After a failure.
 gateways_kill() {
   local name
   for name in a b; do
+    printf -- '--- the log of gateway %s\n' "$name"
+    tail -n 40 "$(as "$name" daemon_log)" || true
     pid=$(as "$name" daemon_pid) || continue
     kill -CONT "$pid" 2>/dev/null || true
     as "$name" daemon_stop KILL 5 || true
@@ -73,8 +81,8 @@ set_up() {
     echo 5ca1ab1e-0000-4000-8000-000000000001 >"$(lun_folder "$name")/wwn/vpd_unit_serial"
     port_groups "$name"
   done
-  gateway_make a "$(gateway_uio b)"
-  gateway_make b "$(gateway_uio a)"
+  gateway_make a b
+  gateway_make b a
   as a daemon_start
   as b daemon_start
   disk_a=$(attach_in_group a g1)
@@ -125,7 +133,7 @@ written_within() {
 
 fio_through_both() {
   fio --name=both --filename="$paths" --size=$((bytes - (1 << 20))) --ioengine=libaio --direct=1 --iodepth=8 --rw=randwrite \
-    --bssplit=4k/60:64k/30:256k/10 --io_size=24m --randseed=4 --verify=crc32c --verify_fatal=1 --serialize_overlap=1 \
+    --bssplit=4k/60:64k/30:256k/10 --io_size=12m --randseed=4 --verify=crc32c --verify_fatal=1 --serialize_overlap=1 \
     "$@" >"$state/fio.out" 2>&1 || {
     cat "$state/fio.out"
     return 1
@@ -139,16 +147,16 @@ the_owner_is_killed_under_verified_writes() {
   local fio owner
   set_up 32M
   multipath_make
-  fio_through_both --rate=,2m &
+  fio_through_both --rate=,1m &
   fio=$!
-  lio_wait 60 wrote_more "$disk_a" 4096 || fail "nothing was written through the first gateway"
+  lio_wait 60 wrote_more "$disk_a" 2048 || fail "nothing was written through the first gateway"
   owner=$(lock_owner)
   [[ -n $owner ]] || fail "nobody has the lock"
   as a crash_daemon
   written_within 60 "$disk_b"
   [[ $(lock_owner) != "$owner" ]] || fail "$owner still has the lock"
   wait "$fio" || fail "fio found damage or an error"
-  wrote_more "$disk_b" 4096 || fail "nothing went through the second gateway"
+  wrote_more "$disk_b" 2048 || fail "nothing went through the second gateway"
   same_as_exported shared "$paths"
   # The first comes back, finds the other's writes, and is of use.
   as a daemon_start
