@@ -14,3 +14,12 @@ find_package(GTest REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(rapidcheck REQUIRED)
 find_package(tl-expected REQUIRED)
+
+# Ceph's libraries have no pkg-config files. Only the rbd handler links them.
+foreach(name rbd rados)
+  find_library(TCMUD_${name}_LIBRARY ${name} REQUIRED)
+  find_path(TCMUD_${name}_INCLUDE ${name}/lib${name}.h REQUIRED)
+  add_library(RBD::${name} UNKNOWN IMPORTED)
+  set_target_properties(RBD::${name} PROPERTIES
+    IMPORTED_LOCATION ${TCMUD_${name}_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${TCMUD_${name}_INCLUDE})
+endforeach()

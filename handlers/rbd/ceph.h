@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <rados/librados.h>
+#include <rbd/librbd.h>
+
+namespace tcmud::rbd {
+
+// The calls of librados and librbd that opening, serving and closing an image take, as a table, so
+// that a test can fail the k-th of them.
+struct Ceph {
+  decltype(&::rados_create2) create;
+  decltype(&::rados_conf_read_file) conf_read_file;
+  decltype(&::rados_conf_set) conf_set;
+  decltype(&::rados_conf_get) conf_get;
+  decltype(&::rados_connect) connect;
+  decltype(&::rados_shutdown) shutdown;
+  decltype(&::rados_mon_command) mon_command;
+  decltype(&::rados_buffer_free) buffer_free;
+  decltype(&::rados_pool_reverse_lookup) pool_reverse_lookup;
+  decltype(&::rados_service_register) service_register;
+  decltype(&::rados_service_update_status) service_update_status;
+  decltype(&::rados_ioctx_create) ioctx_create;
+  decltype(&::rados_ioctx_set_namespace) ioctx_set_namespace;
+  decltype(&::rados_ioctx_destroy) ioctx_destroy;
+  decltype(&::rados_set_pool_full_try) set_pool_full_try;
+
+  decltype(&::rbd_open) open;
+  decltype(&::rbd_open_read_only) open_read_only;
+  decltype(&::rbd_close) close;
+  decltype(&::rbd_encryption_load) encryption_load;
+  decltype(&::rbd_get_size) get_size;
+  decltype(&::rbd_stat) stat;
+  decltype(&::rbd_get_features) get_features;
+  decltype(&::rbd_get_id) get_id;
+  decltype(&::rbd_get_data_pool_id) get_data_pool_id;
+  decltype(&::rbd_get_stripe_unit) get_stripe_unit;
+  decltype(&::rbd_get_stripe_count) get_stripe_count;
+  decltype(&::rbd_config_image_list) config_image_list;
+  decltype(&::rbd_config_image_list_cleanup) config_image_list_cleanup;
+  decltype(&::rbd_update_watch) update_watch;
+  decltype(&::rbd_update_unwatch) update_unwatch;
+
+  decltype(&::rbd_aio_create_completion) aio_create_completion;
+  decltype(&::rbd_aio_get_return_value) aio_get_return_value;
+  decltype(&::rbd_aio_release) aio_release;
+  decltype(&::rbd_aio_readv) aio_readv;
+  decltype(&::rbd_aio_writev) aio_writev;
+  decltype(&::rbd_aio_flush) aio_flush;
+  decltype(&::rbd_aio_write_zeroes) aio_write_zeroes;
+  decltype(&::rbd_aio_writesame) aio_writesame;
+  decltype(&::rbd_aio_compare_and_write) aio_compare_and_write;
+};
+
+[[nodiscard]] const Ceph& real_ceph();
+
+}  // namespace tcmud::rbd
