@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/bench --rbd: the rbd handler on the fake kernel, beside fio's own rbd engine, on one image of one Ceph cluster.
 
-fio is librbd with nothing around it: no ring, no SCSI, no second process. It runs as it comes: all settings of librados and
-librbd are Ceph's defaults, and it offers no more than a block size, a depth and random offsets, the same as ours. Writes
-are acknowledged when the OSD has them on both sides: librbd's cache, which fio has by default, writes through until there
-was a first flush, and fio sends none.
+fio is librbd with nothing around it: no ring, no SCSI, no second process. It runs as it comes, with Ceph's defaults but for
+one: by default librbd acknowledges writes out of its cache, long before an OSD has them, and the handler doesn't. So writes
+are measured twice, of both sides without that cache (tcmud, fio) and of both with it (tcmud-cache, fio-cache).
 """
 import glob
 import json
@@ -52,10 +51,13 @@ class Cluster:
         self.folder = os.path.join(directory, "cluster")
         self.images = os.path.join(directory, "images")
         self.conf = os.path.join(self.folder, "ceph.conf")
+        self.conf_without_cache = os.path.join(directory, "without-cache.conf")
 
     def __enter__(self):
         self.script("start")
         os.mkdir(self.images)
+        with open(self.conf, encoding="utf-8") as conf, open(self.conf_without_cache, "w", encoding="utf-8") as copy:
+            copy.write(conf.read() + "[client]\nrbd cache = false\n")
         return self
 
     def __exit__(self, *_):
@@ -89,16 +91,16 @@ class Rbd:
         self.results = []
         self.targets = []
 
-    # -- subjects: each takes (rw, bytes of a command, depth, how many LUNs) and gives what ring_bench gives
+    # -- subjects
 
-    def tcmud(self, rw, size, depth, devices):
+    def tcmud(self, rw, size, depth, devices, cache):
         return self.ring_bench(devices, ["--rw", rw, "--bs", str(size), "--qd", str(depth), "--warm-up",
-                                         str(self.options.warm_up), "--seconds", str(self.options.seconds)])
+                                         str(self.options.warm_up), "--seconds", str(self.options.seconds)], cache)
 
-    def ring_bench(self, devices, arguments):
+    def ring_bench(self, devices, arguments, cache=False):
         folder = self.options.build_dir
         lun_bytes = self.lun_bytes // devices
-        config = f"rbd/rbd/{IMAGE};conf={self.cluster.conf}" + self.options.rbd_options
+        config = f"rbd/rbd/{IMAGE};conf={self.cluster.conf}" + (";cache" if cache else "") + self.options.rbd_options
         command = [f"{folder}/bench/ring_bench", "--lun-bytes", str(lun_bytes), "--devices", str(devices)] + arguments
         command += ["--", f"{folder}/bench/tcmud_subject", f"{folder}/lib/tcmud", config, str(lun_bytes), "{nodes}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
@@ -106,14 +108,14 @@ class Rbd:
             sys.exit(f"{' '.join(command)}\nfailed with {done.returncode}: {done.stderr}")
         return json.loads(done.stdout)
 
-    def fio(self, rw, size, depth, devices):
+    def fio(self, rw, size, depth, devices, cache):
         command = ["fio", "--ioengine=rbd", "--clientname=admin", "--pool=rbd", f"--rw=rand{rw}", f"--bs={size}",
                    f"--iodepth={depth}", f"--size={self.lun_bytes // devices}", "--norandommap", "--time_based",
                    f"--ramp_time={self.options.warm_up * 1000:.0f}ms", f"--runtime={self.options.seconds * 1000:.0f}ms",
                    "--thread", "--group_reporting", "--output-format=json"]
         command += [word for n in range(devices) for word in (f"--name=lun{n}", f"--rbdname={IMAGE.replace('{n}', str(n))}")]
         samples = []
-        environment = dict(os.environ, CEPH_CONF=self.cluster.conf)
+        environment = dict(os.environ, CEPH_CONF=self.cluster.conf if cache else self.cluster.conf_without_cache)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
             while process.poll() is None:
                 used, memory = usage(process.pid), own_memory_kib(process.pid)
@@ -139,7 +141,8 @@ class Rbd:
         """One run, and how many CPUs others used meanwhile: not it, and not the cluster."""
         ticks, cluster, began = cpu_ticks(), self.cluster.cpu_ns(), time.monotonic()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        result = getattr(self, subject)(*what)
+        run = self.tcmud if subject.startswith("tcmud") else self.fio
+        result = run(*what, cache=subject.endswith("-cache"))
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         busy = (cpu_ticks() - ticks) / os.sysconf("SC_CLK_TCK")
         ours = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -152,12 +155,12 @@ class Rbd:
         while time.monotonic() < end and busy_cpus(0.1) > 0.2:
             pass
 
-    def row(self, rw, size, depth, devices=1):
-        rounds = {"tcmud": [], "fio": []}
+    def row(self, subjects, rw, size, depth, devices=1):
+        rounds = {subject: [] for subject in subjects}
         for number in range(self.options.rounds):
             self.wait_for_quiet()
             # Who comes second finds caches warm, and buffers of the OSD's at hand.
-            for subject in (("tcmud", "fio"), ("fio", "tcmud"))[number % 2]:
+            for subject in subjects if number % 2 == 0 else reversed(subjects):
                 rounds[subject].append(self.measure(subject, rw, size, depth, devices))
         for subject, measured in rounds.items():
             self.results.append({"subject": subject, "rw": rw, "bytes": size, "depth": depth, "devices": devices,
@@ -168,20 +171,21 @@ class Rbd:
     @staticmethod
     def print_row(rw, size, depth, devices, rounds):
         where = f"{human(size)} {rw}" + (f" x{devices}" if devices > 1 else "")
-        ratios = [our["kiops"] / their["kiops"] for our, their in zip(rounds["tcmud"], rounds["fio"])]
+        ours, theirs = rounds.values()
+        ratios = [our["kiops"] / their["kiops"] for our, their in zip(ours, theirs)]
         for subject, measured in rounds.items():
             def column(key, scale=1.0, measured=measured):
                 return [measurement[key] / scale for measurement in measured]
 
-            ratio = f"{median(ratios):.2f} ±{mad(ratios):.2f}" if subject == "tcmud" else ""
-            print(f"{where:<16} {depth:>4}  {subject:<6} {spread(column('kiops'), '{:.2f}'):>15} "
+            ratio = f"{median(ratios):.2f} ±{mad(ratios):.2f}" if measured is ours else ""
+            print(f"{where:<16} {depth:>4}  {subject:<12} {spread(column('kiops'), '{:.2f}'):>15} "
                   f"{median(column('mbps')):>7.0f} {ratio:>12} {spread(column('cpu_ns', 1e3)):>15} "
                   f"{median(column('ctx')):>8.2f} {median(column('threads')):>8.0f} "
                   f"{median(column('rss_kib', 1024)):>8.0f} {median(column('foreign_cpus')):>7.2f}", flush=True)
 
     @staticmethod
     def heading(text):
-        print(f"\n{text}\n{'workload':<16} {'QD':>4}  {'':<6} {'kIOPS':>15} {'MB/s':>7} {'of fio':>12} {'CPU us/command':>15} "
+        print(f"\n{text}\n{'workload':<16} {'QD':>4}  {'subject':<12} {'kIOPS':>15} {'MB/s':>7} {'of fio':>12} {'CPU us/command':>15} "
               f"{'ctx/cmd':>8} {'threads':>8} {'MiB':>8} {'others':>7}", flush=True)
 
     # -- what is measured
@@ -189,18 +193,19 @@ class Rbd:
     def beside_fio(self):
         self.heading("One image, beside fio's rbd engine")
         self.cluster.make_image(IMAGE.replace("{n}", "0"), self.lun_bytes)
-        for rw in ("read", "write"):  # in this order: fio's writes leave no numbers for ours to read
+        # In this order: fio's writes leave no numbers for ours to read.
+        for subjects, rw in ((("tcmud", "fio"), "read"), (("tcmud", "fio"), "write"), (("tcmud-cache", "fio-cache"), "write")):
             for size in (4096, 1 << 20):
                 for depth in (1, 16, 64):
-                    rounds = self.row(rw, size, depth)
-                    self.targets.append(against(rounds, "tcmud", "fio", f"{human(size)} {rw} QD {depth}", 0.9))
+                    rounds = self.row(subjects, rw, size, depth)
+                    self.targets.append(against(rounds, *subjects, f"{human(size)} {rw} QD {depth}", 0.9))
 
     def many(self):
         """Of smaller images, which share the size of one."""
         for number in range(1, LUNS):
             self.cluster.make_image(IMAGE.replace("{n}", str(number)), self.lun_bytes // LUNS)
         self.heading(f"{LUNS} LUNs at once, each with a connection of its own on both sides")
-        self.row("write", 4096, 16, LUNS)
+        self.row(("tcmud", "fio"), "write", 4096, 16, LUNS)
         idle = {count: self.ring_bench(count, ["--idle", "--seconds", "1"]) for count in (1, LUNS)}
         self.results.append({"subject": "tcmud", "idle": idle})
         for count, measured in idle.items():

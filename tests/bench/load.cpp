@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint64_t kReadyTag = UINT64_MAX;
 constexpr uint64_t kWriteTag = UINT64_MAX - 1;
+constexpr uint64_t kFlushTag = UINT64_MAX - 2;
 
 test::RingOptions ring_options(const LoadOptions& load) {
   test::RingOptions options;
@@ -84,6 +85,12 @@ void LoadedNode::ask_write() {
   notify();
 }
 
+void LoadedNode::ask_flush() {
+  static constexpr std::array<uint8_t, 10> kSynchronizeCache{0x35};
+  ring_.submit({.tag = kFlushTag, .cdb = kSynchronizeCache, .data_out = {}, .data_in = {}}, {});
+  notify();
+}
+
 void LoadedNode::start() {
   for (uint32_t slot = 0; slot < options_.depth; ++slot) {
     submit(slot);
@@ -145,6 +152,10 @@ void LoadedNode::answered(test::CommandTag tag, const test::RingAnswer& answer) 
     return;
   }
   if (tag == kWriteTag) {
+    ask_flush();
+    return;
+  }
+  if (tag == kFlushTag) {
     written_ = true;
     return;
   }

@@ -40,8 +40,9 @@ class LoadedNode final : private test::Initiator {
 
   void ask_ready();  // TEST UNIT READY
   [[nodiscard]] bool is_ready() const { return ready_; }
-  // A WRITE of the LUN's first blocks, of what they hold: storage that writes under a lock gets it
-  // then, and answers BUSY meanwhile.
+  // A WRITE of the LUN's first blocks, of what they hold, and SYNCHRONIZE CACHE: storage that
+  // writes under a lock gets it then, and answers BUSY meanwhile; a cache learns that it is
+  // flushed.
   void ask_write();
   [[nodiscard]] bool is_written() const { return written_; }
   // Whether a WRITE of ask_write() came back as BUSY: to be asked again.
@@ -63,6 +64,7 @@ class LoadedNode final : private test::Initiator {
   };
 
   void answered(test::CommandTag tag, const test::RingAnswer& answer) override;
+  void ask_flush();
   void submit(uint32_t slot);
   void submit_command(test::CommandTag tag, Slot& slot, bool write);
   void check(const Slot& slot) const;
