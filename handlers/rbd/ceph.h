@@ -25,6 +25,21 @@ struct Ceph {
   decltype(&::rados_ioctx_destroy) ioctx_destroy;
   decltype(&::rados_set_pool_full_try) set_pool_full_try;
 
+  decltype(&::rados_getaddrs) getaddrs;
+  decltype(&::rados_get_instance_id) get_instance_id;
+  decltype(&::rados_blocklist_add) blocklist_add;
+  decltype(&::rados_wait_for_latest_osdmap) wait_for_latest_osdmap;
+  decltype(&::rados_watch3) watch3;
+  decltype(&::rados_unwatch2) unwatch2;
+  decltype(&::rados_watch_flush) watch_flush;
+  decltype(&::rados_aio_create_completion2) rados_aio_create_completion;
+  decltype(&::rados_aio_get_return_value) rados_aio_get_return_value;
+  decltype(&::rados_aio_release) rados_aio_release;
+  decltype(&::rados_aio_notify) aio_notify;
+  decltype(&::rados_notify_ack) notify_ack;
+  decltype(&::rados_decode_notify_response) decode_notify_response;
+  decltype(&::rados_free_notify_response) free_notify_response;
+
   decltype(&::rbd_open) open;
   decltype(&::rbd_open_read_only) open_read_only;
   decltype(&::rbd_close) close;
@@ -40,6 +55,15 @@ struct Ceph {
   decltype(&::rbd_config_image_list_cleanup) config_image_list_cleanup;
   decltype(&::rbd_update_watch) update_watch;
   decltype(&::rbd_update_unwatch) update_unwatch;
+
+  decltype(&::rbd_is_exclusive_lock_owner) is_exclusive_lock_owner;
+  decltype(&::rbd_lock_get_owners) lock_get_owners;
+  decltype(&::rbd_lock_get_owners_cleanup) lock_get_owners_cleanup;
+  decltype(&::rbd_lock_acquire) lock_acquire;
+  decltype(&::rbd_lock_release) lock_release;
+  decltype(&::rbd_lock_break) lock_break;
+  decltype(&::rbd_metadata_get) metadata_get;
+  decltype(&::rbd_metadata_set) metadata_set;
 
   decltype(&::rbd_aio_create_completion) aio_create_completion;
   decltype(&::rbd_aio_get_return_value) aio_get_return_value;

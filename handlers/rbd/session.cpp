@@ -19,15 +19,15 @@ api::Result<std::unique_ptr<Session>> Session::open(const Ceph& ceph, const Opti
   if (!image) {
     return image.refusal();
   }
-  std::unique_ptr<Session> session(new Session(ceph, options, std::move(*cluster),
-                                               std::move(*image), device, owner, gate));
+  std::unique_ptr<Session> session(
+      new Session(ceph, options, std::move(*cluster), std::move(*image), device, owner, gate));
   if (options.snapshot.empty()) {
     // Snapshots keep their size.
     const int r = session->image_.watch(
         [](void* arg) { static_cast<Session*>(arg)->notice(kHeaderChanged); }, session.get());
     if (r < 0) {
-      return api::Refusal{
-          -r, "rbd: cannot watch image " + options.spec() + ": " + std::strerror(-r)};
+      return api::Refusal{-r,
+                          "rbd: cannot watch image " + options.spec() + ": " + std::strerror(-r)};
     }
   }
   const int r = session->cluster_.register_service(options, session->geometry().id);

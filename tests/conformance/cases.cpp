@@ -25,7 +25,13 @@ std::string replace_all(std::string text, const std::string& from, const std::st
   return text;
 }
 
-std::vector<Case> case_of_author(const char* handler) {
+}  // namespace
+
+std::vector<Case> cases_of_author() {
+  const char* handler = std::getenv("TCMUD_CONFORMANCE_HANDLER");
+  if (handler == nullptr) {
+    return {};
+  }
   std::string why;
   const tcmud_handler* loaded = load_handler(handler, why);
   const char* config = std::getenv("TCMUD_CONFORMANCE_CONFIG");
@@ -48,38 +54,6 @@ std::vector<Case> case_of_author(const char* handler) {
   return {mine};
 }
 
-}  // namespace
-
-std::vector<Case> cases() {
-  if (const char* handler = std::getenv("TCMUD_CONFORMANCE_HANDLER")) {
-    return case_of_author(handler);
-  }
-  std::string why;
-  if (load_handler(TCMUD_EXAMPLE_HANDLER, why) == nullptr) {
-    std::fprintf(stderr, "%s: %s\n", TCMUD_EXAMPLE_HANDLER, why.c_str());
-    std::exit(2);
-  }
-  constexpr uint64_t k4M = 4u << 20;
-  return {
-      {"file_memory", "file/{memory}/image;create", k4M, 512, true, true},
-      {"file_disk", "file/{disk}/image;create", k4M, 512, true, true},
-      {"file_4096", "file/{memory}/image;create", k4M, 4096, true, true},
-      {"file_direct", "file/{disk}/image;create;direct", k4M, 512, true, true},
-      {"file_nodiscard", "file/{memory}/image;create;nodiscard", k4M, 512, true, true},
-      {"file_sync", "file/{memory}/image;create;io=sync", k4M, 512, true, true},
-      {"file_sync_direct", "file/{disk}/image;create;io=sync;direct", k4M, 4096, true, true},
-      {"fault_clear", "fault/file/{memory}/image;create", k4M, 512, true, true},
-      {"fault_clear_sync", "fault/file/{memory}/image;create;io=sync", k4M, 512, true, true},
-      {"fault_delays", "fault/file/{memory}/image;create;fault_rule=late:us=0-300:chance=20", k4M,
-       512, true, true},
-      {"fault_delays_sync",
-       "fault/file/{memory}/image;create;io=sync;fault_rule=delay:us=0-300:chance=20", k4M, 512,
-       true, true},
-      {"ram_example", "ram/", k4M, 512, true, false},
-      {"null", "null/", k4M, 512, false, false},
-  };
-}
-
 Scratch::Scratch() : memory_(make_directory("/dev/shm")), disk_(make_directory(".")) {
   disk_ = std::filesystem::canonical(disk_).string();
 }
@@ -88,10 +62,23 @@ Scratch::~Scratch() {
   std::error_code ignored;
   std::filesystem::remove_all(memory_, ignored);
   std::filesystem::remove_all(disk_, ignored);
+  if (!image_.empty()) {
+    image_maker()->remove(image_);
+  }
 }
 
-std::string Scratch::expand(std::string config) const {
-  return replace_all(replace_all(std::move(config), "{memory}", memory_), "{disk}", disk_);
+std::string Scratch::expand(const std::string& config) const {
+  std::string text = replace_all(replace_all(config, "{memory}", memory_), "{disk}", disk_);
+  constexpr std::string_view kImage = "{image:";
+  if (const size_t begin = text.find(kImage); begin != std::string::npos) {
+    const size_t end = text.find('}', begin);
+    if (image_.empty()) {
+      const size_t kind = begin + kImage.size();
+      image_ = image_maker()->make(text.substr(kind, end - kind));
+    }
+    text.replace(begin, end + 1 - begin, image_);
+  }
+  return text;
 }
 
 void Conformance::open() {

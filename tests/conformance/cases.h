@@ -14,8 +14,9 @@ namespace tcmud::conformance {
 // One configuration of one handler, and what may be expected of it.
 struct Case {
   std::string name;
-  std::string config;  // {memory} and {disk} stand for fresh directories on a tmpfs and beside the
-                       // test binary
+  // {memory} and {disk} stand for fresh directories on a tmpfs and beside the test binary, {image:KIND}
+  // for what image_maker() makes.
+  std::string config;
   uint64_t size = 4u << 20;
   uint32_t block_size = 512;
   bool keeps_data = true;  // what was written is read back; and survives close
@@ -26,20 +27,34 @@ struct Case {
 // TCMUD_CONFORMANCE_CONFIG, TCMUD_CONFORMANCE_SIZE and TCMUD_CONFORMANCE_BLOCK_SIZE (both in bytes,
 // both optional).
 std::vector<Case> cases();
+// The latter, or nothing.
+std::vector<Case> cases_of_author();
 
-// Directories that go away with the test.
+// For handlers whose storage is no file: makes what {image:KIND} stands for.
+class ImageMaker {
+ public:
+  virtual ~ImageMaker() = default;
+  // A new one, as a configuration names it. Any thread.
+  virtual std::string make(const std::string& kind) = 0;
+  virtual void remove(const std::string& image) = 0;
+};
+// Null where the cases have none. Each test program defines it beside cases().
+ImageMaker* image_maker();
+
+// Directories and images that go away with the test.
 class Scratch {
  public:
   Scratch();
   ~Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
-  [[nodiscard]] std::string expand(std::string config) const;
+  [[nodiscard]] std::string expand(const std::string& config) const;
   [[nodiscard]] const std::string& memory() const { return memory_; }
   [[nodiscard]] const std::string& disk() const { return disk_; }
 
  private:
   std::string memory_, disk_;
+  mutable std::string image_;  // made when it is asked for
 };
 
 class Conformance : public ::testing::TestWithParam<Case> {
