@@ -170,8 +170,7 @@ void Cluster::set_command_timeout(const Options& options, uint32_t command_secon
   const uint32_t grace = get_seconds("osd_heartbeat_grace") + get_seconds("osd_heartbeat_interval");
   osd_op_timeout_ =
       choose_osd_op_timeout(options.osd_op_timeout, *configured_timeout_, grace, command_seconds);
-  const uint32_t mon =
-      options.mon_op_timeout > 0 ? options.mon_op_timeout : osd_op_timeout_;
+  const uint32_t mon = options.mon_op_timeout > 0 ? options.mon_op_timeout : osd_op_timeout_;
   set("rados_osd_op_timeout", std::to_string(osd_op_timeout_));
   set("rados_mon_op_timeout", std::to_string(mon));
   set("client_mount_timeout", std::to_string(mon));
@@ -203,8 +202,8 @@ std::optional<std::string> Cluster::ask_monitors(const std::string& command) con
   char* status = nullptr;
   size_t out_length = 0;
   size_t status_length = 0;
-  const int r = ceph_->mon_command(rados_, commands, 1, "", 0, &out, &out_length, &status,
-                                   &status_length);
+  const int r =
+      ceph_->mon_command(rados_, commands, 1, "", 0, &out, &out_length, &status, &status_length);
   std::optional<std::string> answer;
   if (r >= 0) {
     answer = std::string(out != nullptr ? out : "", out != nullptr ? out_length : 0);

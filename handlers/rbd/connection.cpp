@@ -18,35 +18,52 @@ constexpr std::chrono::milliseconds kLongestBackOff(30'000);
 }  // namespace
 
 api::Result<std::unique_ptr<Connection>> Connection::open(const Ceph& ceph, const Options& options,
-                                                          const api::OpenArgs& args,
-                                                          WriteGate* gate) {
-  std::unique_ptr<Connection> connection(new Connection(ceph, options, args, gate));
+                                                          const api::OpenArgs& args) {
+  std::unique_ptr<Connection> connection(new Connection(ceph, options, args));
   if (connection->event_fd_ < 0) {
     const int error = errno;
     return api::Refusal{error, std::string("rbd: no event descriptor: ") + std::strerror(error)};
   }
-  auto session = Session::open(ceph, options, 0, args.device, *connection, gate);
+  auto session = Session::open(ceph, options, 0, args.device, *connection, connection->gate());
   if (!session) {
     return session.refusal();
+  }
+  if (connection->keeper_ && !(*session)->geometry().exclusive_lock) {
+    return api::Refusal{
+        EINVAL, "rbd: image " + options.spec() +
+                    " lacks the feature exclusive-lock, without which two gateways could write at "
+                    "once; rbd feature enable " +
+                    options.spec() +
+                    " exclusive-lock, or add ;nolock if this is the only one that ever writes"};
   }
   connection->live_ = std::move(*session);
   connection->current_ = connection->live_.get();
   const Geometry& geometry = connection->current_->geometry();
   connection->rotational_ = connection->current_->cluster().rotational(geometry.data_pool);
   connection->current_->cluster().update_status(connection->told_);
+  if (connection->keeper_) {
+    connection->keeper_->attach(*connection->live_->lock());
+  }
   return connection;
 }
 
-Connection::Connection(const Ceph& ceph, const Options& options, const api::OpenArgs& args,
-                       WriteGate* gate)
+Connection::Connection(const Ceph& ceph, const Options& options, const api::OpenArgs& args)
     : ceph_(ceph),
       options_(options),
       device_(args.device),
-      gate_(gate),
-      event_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+      event_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (options.lock && !options.read_only) {
+    LockTasks& tasks = *this;
+    keeper_.emplace(options.spec(), std::chrono::milliseconds(options.lock_hold_ms), device_, gate_,
+                    tasks);
+  }
+}
 
 Connection::~Connection() {
   control_.stop();
+  if (keeper_) {
+    keeper_->close();
+  }
   old_.clear();
   live_.reset();
   if (event_fd_ >= 0) {
@@ -99,6 +116,12 @@ void Connection::read_news() {
   }
   if ((notices & kHeaderChanged) != 0) {
     check_size();
+    if (keeper_) {
+      keeper_->look();
+    }
+  }
+  if (keeper_ && (notices & kLockRefused) != 0) {
+    keeper_->suspect();
   }
   check_speed(notices);
   tell_service_map();
@@ -109,19 +132,17 @@ void Connection::check_size() {
   if (live_->image().current_size(size) < 0 || size == live_->io().size()) {
     return;
   }
-  device_.log(TCMUD_LOG_INFO, "rbd: image " + options_.spec() + " now has " +
-                                  std::to_string(size) + " bytes, it had " +
-                                  std::to_string(live_->io().size()));
+  device_.log(TCMUD_LOG_INFO, "rbd: image " + options_.spec() + " now has " + std::to_string(size) +
+                                  " bytes, it had " + std::to_string(live_->io().size()));
   live_->io().set_size(size);
   device_.event(TCMUD_EVENT_RESIZED);
 }
 
 void Connection::check_speed(uint32_t notices) {
   if ((notices & kTimedOut) != 0) {
-    tell(TCMUD_BACKEND_SLOW,
-         "requests to image " + options_.spec() + " were not answered in " +
-             std::to_string(live_->cluster().osd_op_timeout()) +
-             " s: are all OSDs of its pool up? See ceph health detail");
+    tell(TCMUD_BACKEND_SLOW, "requests to image " + options_.spec() + " were not answered in " +
+                                 std::to_string(live_->cluster().osd_op_timeout()) +
+                                 " s: are all OSDs of its pool up? See ceph health detail");
   } else if ((notices & kAnswered) != 0) {
     tell(TCMUD_BACKEND_UP, "image " + options_.spec() + " answers again");
   }
@@ -131,6 +152,9 @@ void Connection::begin_recovery(uint32_t notices) {
   recovering_ = true;
   ++connection_lost_;
   back_off_ = kFirstBackOff;
+  if (keeper_) {
+    keeper_->detach();
+  }
   tell(TCMUD_BACKEND_RECOVERING,
        (notices & kGone) != 0
            ? "image " + options_.spec() + " or its pool seems to be gone; opening it again"
@@ -145,7 +169,7 @@ void Connection::reopen() {
     const std::lock_guard lock(mutex_);
     command_seconds = command_seconds_;
   }
-  auto session = Session::open(ceph_, options_, command_seconds, device_, *this, gate_);
+  auto session = Session::open(ceph_, options_, command_seconds, device_, *this, gate());
   if (session) {
     take_over(std::move(*session));
     return;
@@ -171,6 +195,9 @@ void Connection::take_over(std::unique_ptr<Session> session) {
   }
   next_.store(live_.get(), std::memory_order_release);
   (void)::eventfd_write(event_fd_, 1);
+  if (keeper_) {
+    keeper_->attach(*live_->lock());
+  }
   tell(TCMUD_BACKEND_UP, "image " + options_.spec() + " is open again");
   tell_service_map();
   if (resized) {
@@ -197,12 +224,24 @@ void Connection::tell(tcmud_backend_state state, const std::string& why) {
 
 void Connection::tell_service_map() {
   ServiceStatus status;
+  if (keeper_) {
+    const LockCounts lock = keeper_->counts();
+    status.lock_owner = lock.owner;
+    status.lock_lost = lock.lost;
+  }
   status.connection_lost = connection_lost_;
   status.timed_out = timed_out_.load(std::memory_order_relaxed);
   if (status != told_) {
     told_ = status;
     live_->cluster().update_status(status);
   }
+}
+
+void Connection::post_after(std::chrono::milliseconds delay, std::function<void()> task) {
+  control_.post_after(delay, [this, task = std::move(task)] {
+    task();
+    tell_service_map();
+  });
 }
 
 }  // namespace tcmud::rbd

@@ -11,22 +11,25 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <tcmud/handler.hpp>
 
 #include "control_thread.h"
+#include "lock_keeper.h"
 #include "session.h"
 
 namespace tcmud::rbd {
 
-class Connection final : public SessionOwner {
+class Connection final : public SessionOwner, private LockTasks {
  public:
   static api::Result<std::unique_ptr<Connection>> open(const Ceph& ceph, const Options& options,
-                                                       const api::OpenArgs& args, WriteGate* gate);
+                                                       const api::OpenArgs& args);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -46,12 +49,14 @@ class Connection final : public SessionOwner {
   [[nodiscard]] bool rotational() const { return rotational_; }
   [[nodiscard]] uint64_t size();  // bytes of the image, as it is now
   void set_command_timeout(uint32_t seconds);
+  // Null where writes need no lock of ours.
+  [[nodiscard]] LockKeeper* keeper() { return keeper_ ? &*keeper_ : nullptr; }
 
   void session_news(Session& session) override;
   void request_timed_out() override { timed_out_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
-  Connection(const Ceph& ceph, const Options& options, const api::OpenArgs& args, WriteGate* gate);
+  Connection(const Ceph& ceph, const Options& options, const api::OpenArgs& args);
 
   // All of these on control_.
   void read_news();
@@ -64,15 +69,24 @@ class Connection final : public SessionOwner {
   void tell(tcmud_backend_state state, const std::string& why);
   void tell_service_map();
 
+  // The lock keeper's tasks are ours.
+  void post_after(std::chrono::milliseconds delay, std::function<void()> task) override;
+  [[nodiscard]] LockTasks::Clock::time_point now() const override {
+    return LockTasks::Clock::now();
+  }
+  // What sessions need to know of it.
+  [[nodiscard]] WriteGate* gate() { return keeper_ ? &gate_ : nullptr; }
+
   const Ceph& ceph_;
   const Options options_;
   const api::Device device_;
-  WriteGate* const gate_;
+  WriteGate gate_;
+  std::optional<LockKeeper> keeper_;
   int event_fd_ = -1;
   bool rotational_ = true;
 
-  Session* current_ = nullptr;              // the loop's
-  std::atomic<Session*> next_{nullptr};     // for the loop to take over; released and acquired
+  Session* current_ = nullptr;           // the loop's
+  std::atomic<Session*> next_{nullptr};  // for the loop to take over; released and acquired
   std::atomic<int32_t> unusable_status_{TCMUD_BUSY};  // alone
   std::atomic<uint64_t> timed_out_{0};                // alone
 

@@ -10,8 +10,8 @@
 
 namespace tcmud::rbd {
 
-// Runs the control work of one LUN piece by piece, on a thread that exists only while there is some:
-// there may be hundreds of LUNs, and most of them have none for days.
+// Runs the control work of one LUN piece by piece, on a thread that exists only while there is
+// some: there may be hundreds of LUNs, and most of them have none for days.
 class ControlThread {
  public:
   using Clock = std::chrono::steady_clock;
@@ -22,7 +22,9 @@ class ControlThread {
   ControlThread& operator=(const ControlThread&) = delete;
 
   // Any thread. Where no thread can be had, the task waits for the next post.
-  void post(std::function<void()> task) { post_after(std::chrono::milliseconds(0), std::move(task)); }
+  void post(std::function<void()> task) {
+    post_after(std::chrono::milliseconds(0), std::move(task));
+  }
   // The same, not before the time has passed.
   void post_after(std::chrono::milliseconds delay, std::function<void()> task);
 

@@ -24,15 +24,15 @@ api::Result<std::string> read_passphrase(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) {
     const int error = errno;
-    return api::Refusal{error, "rbd: cannot open passphrase_file " + path + ": " +
-                                   std::strerror(error)};
+    return api::Refusal{error,
+                        "rbd: cannot open passphrase_file " + path + ": " + std::strerror(error)};
   }
   std::string text(kMaxPassphrase + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(in.gcount()));
   if (in.bad() || text.empty() || text.size() > kMaxPassphrase) {
-    return api::Refusal{EINVAL, "rbd: passphrase_file " + path +
-                                    " is empty, longer than 512 KiB or unreadable"};
+    return api::Refusal{
+        EINVAL, "rbd: passphrase_file " + path + " is empty, longer than 512 KiB or unreadable"};
   }
   return text;
 }
@@ -42,9 +42,9 @@ api::Result<std::string> read_passphrase(const std::string& path) {
 api::Result<Image> Image::open(const Ceph& ceph, const Cluster& cluster, const Options& options) {
   rados_ioctx_t pool = nullptr;
   if (const int r = ceph.ioctx_create(cluster.handle(), options.pool.c_str(), &pool); r < 0) {
-    return cannot("use pool " + options.pool, r,
-                  r == -ENOENT ? "; make it (ceph osd pool create, rbd pool init) or name another"
-                               : "");
+    return cannot(
+        "use pool " + options.pool, r,
+        r == -ENOENT ? "; make it (ceph osd pool create, rbd pool init) or name another" : "");
   }
   Image image(ceph, pool);
   ceph.ioctx_set_namespace(pool, options.name_space.c_str());
@@ -162,8 +162,8 @@ std::optional<api::Refusal> Image::learn(const Cluster& cluster, const Options& 
   geometry_.data_pool = options.pool;
   std::array<char, 256> name{};
   const int64_t pool_id = ceph_->get_data_pool_id(image_);
-  if (pool_id >= 0 && ceph_->pool_reverse_lookup(cluster.handle(), pool_id, name.data(),
-                                                 name.size()) >= 0) {
+  if (pool_id >= 0 &&
+      ceph_->pool_reverse_lookup(cluster.handle(), pool_id, name.data(), name.size()) >= 0) {
     geometry_.data_pool = name.data();
   }
   return std::nullopt;

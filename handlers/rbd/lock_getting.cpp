@@ -10,8 +10,11 @@
 namespace tcmud::rbd {
 namespace {
 
-constexpr int kMaxRounds = 8;       // of one attempt: others may be quicker again and again
-constexpr uint32_t kRetryMs = 500;  // after an attempt that failed
+using std::chrono::milliseconds;
+
+constexpr int kMaxRounds = 8;        // of one attempt: others may be quicker again and again
+constexpr milliseconds kRetry(500);  // after an attempt that failed
+constexpr milliseconds kLongestAttempt(10'000);  // others may be quicker for ever
 
 // Of several answers the one that counts.
 LockAnswer weightiest(const std::vector<LockAnswer>& answers) {
@@ -53,12 +56,13 @@ void LockKeeper::attempt() {
         break;
       }
     }
-    if (round == kMaxRounds) {
-      (void)wait(kTakingMs);
+    const Step step = round < kMaxRounds ? try_once() : wait(LockAnswer::kTakingMs);
+    if (step == Step::kEnd) {
       break;
     }
-    if (try_once() == Step::kEnd) {
-      break;
+    if (step == Step::kWait) {
+      device_.event(TCMUD_EVENT_LOCK);  // how long its holder keeps it
+      return;
     }
   }
   end_attempt();
@@ -107,7 +111,7 @@ LockKeeper::Step LockKeeper::take() {
   if (r == -EROFS || r == -EBUSY || r == -EAGAIN) {
     return Step::kAgain;  // another one was quicker
   }
-  wait_until_ = tasks_.now() + milliseconds(kRetryMs);
+  wait_until_ = tasks_.now() + kRetry;
   log(TCMUD_LOG_WARNING, std::string("cannot take it: ") + std::strerror(-r));
   return Step::kEnd;
 }
@@ -159,13 +163,20 @@ LockKeeper::Step LockKeeper::fence(const std::string& owner) {
 
 LockKeeper::Step LockKeeper::fail(const std::string& what, int error) {
   log(TCMUD_LOG_WARNING, what + ": " + std::strerror(-error));
-  return wait(kRetryMs);
+  const std::lock_guard lock(mutex_);
+  wait_until_ = tasks_.now() + kRetry;
+  return Step::kEnd;
 }
 
-LockKeeper::Step LockKeeper::wait(uint32_t milliseconds) {
+LockKeeper::Step LockKeeper::wait(uint32_t wait_ms) {
   const std::lock_guard lock(mutex_);
-  wait_until_ = tasks_.now() + std::chrono::milliseconds(milliseconds);
-  return Step::kEnd;
+  const Clock::time_point now = tasks_.now();
+  wait_until_ = now + milliseconds(wait_ms);
+  if (wait_until_ - attempt_began_ > kLongestAttempt) {
+    return Step::kEnd;
+  }
+  post(milliseconds(wait_ms), &LockKeeper::attempt);
+  return Step::kWait;
 }
 
 void LockKeeper::end_attempt() {

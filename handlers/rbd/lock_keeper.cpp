@@ -36,7 +36,10 @@ void LockKeeper::acquire(int32_t group) {
   unwanted_ = false;
   if (!pending_) {
     pending_ = true;
-    post(milliseconds(0), &LockKeeper::attempt);
+    attempt_began_ = tasks_.now();
+    // Not sooner than it makes sense after the last one.
+    const auto delay = std::chrono::ceil<milliseconds>(wait_until_ - attempt_began_);
+    post(std::max(delay, milliseconds(0)), &LockKeeper::attempt);
   }
 }
 
@@ -143,7 +146,7 @@ void LockKeeper::asked(LockClient& from, const LockQuestion& question) {
         case State::kNone:
           break;
         case State::kTaking:
-          answer = {LockAnswer::Kind::kTaking, kTakingMs};
+          answer = {LockAnswer::Kind::kTaking, LockAnswer::kTakingMs};
           break;
         case State::kAcquired:
         case State::kEnabled: {

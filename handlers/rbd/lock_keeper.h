@@ -83,10 +83,7 @@ class LockKeeper final : public LockListener {
     kEnabled,   // ours; the gate is open
     kReleasing  // ours; the gate is closed, writes under way end
   };
-  // Until whoever is taking the lock has it, or not.
-  static constexpr uint32_t kTakingMs = 100;
-
-  enum class Step : uint8_t { kAgain, kEnd };
+  enum class Step : uint8_t { kAgain, kWait, kEnd };
 
   [[nodiscard]] bool ours() const { return state_ != State::kNone && state_ != State::kTaking; }
   void post(std::chrono::milliseconds delay, void (LockKeeper::*task)());
@@ -99,7 +96,7 @@ class LockKeeper final : public LockListener {
   Step ask(const std::string& owner);
   Step fence(const std::string& owner);
   Step fail(const std::string& what, int error);
-  Step wait(uint32_t milliseconds);
+  Step wait(uint32_t wait_ms);
   void end_attempt();
   void introduce();
 
@@ -129,6 +126,7 @@ class LockKeeper final : public LockListener {
   bool busy_ = false;      // `tasks` is in a call that may last: nothing can be released now
   int32_t group_ = -1;     // our own
   std::optional<int32_t> introduced_;  // as which group others know us, since the lock is ours
+  Clock::time_point attempt_began_;
   Clock::time_point acquired_at_;
   Clock::time_point drain_began_;
   std::vector<LockQuestion> questions_;  // to be answered when the release is done

@@ -33,6 +33,9 @@ struct LockAnswer {
     kReleased = 4,  // who answers had it, and gave it up
     kFence = 5      // who answers has it and can't give it up: it is to be fenced
   };
+  // Until whoever is taking the lock has it, or not.
+  static constexpr uint32_t kTakingMs = 100;
+
   Kind kind = Kind::kNotMine;
   uint32_t wait_ms = 0;
   bool operator==(const LockAnswer&) const = default;

@@ -10,7 +10,6 @@ namespace {
 
 constexpr uint32_t kMaxUnmapRanges = 64;
 constexpr uint64_t kObjectsPerUnmap = 4;  // so that one range keeps few OSDs busy for not too long
-constexpr uint32_t kCompareAndWriteUnit = 512;  // what librbd compares and writes as one
 
 std::string bytes(uint64_t count) {
   return std::to_string(count) + " bytes";
@@ -38,7 +37,7 @@ api::Result<std::unique_ptr<RbdHandler>> RbdHandler::open(const api::OpenArgs& a
     options->read_only = true;
     options->cache = false;
   }
-  auto connection = Connection::open(real_ceph(), *options, args, nullptr);
+  auto connection = Connection::open(real_ceph(), *options, args);
   if (!connection) {
     return connection.refusal();
   }
@@ -61,6 +60,7 @@ void RbdHandler::get_props(tcmud_props& props) {
   const Geometry geometry = connection_->geometry();
   const uint64_t size = connection_->size();
   const bool writable = !options_.read_only;
+  props.lock = connection_->keeper() != nullptr ? 1 : 0;
   props.model = TCMUD_MODEL_ASYNC;
   props.event_fd = connection_->event_fd();
   props.lun_size = size / block_size_ * block_size_;

@@ -28,6 +28,11 @@ class RbdHandler {
   uint32_t reap() { return connection_->reap(); }
   std::optional<api::Refusal> resize(uint64_t lun_size);
   void set_command_timeout(uint32_t seconds) { connection_->set_command_timeout(seconds); }
+  // The lock extension; called where props.lock is 1.
+  void acquire_lock(int32_t group) { connection_->keeper()->acquire(group); }
+  void enable_lock() { connection_->keeper()->enable(); }
+  void release_lock() { connection_->keeper()->release(); }
+  void get_lock_status(tcmud_lock_status& status) { connection_->keeper()->get_status(status); }
 
  private:
   RbdHandler(Options options, uint32_t block_size, std::unique_ptr<Connection> connection)

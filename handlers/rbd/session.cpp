@@ -19,15 +19,15 @@ api::Result<std::unique_ptr<Session>> Session::open(const Ceph& ceph, const Opti
   if (!image) {
     return image.refusal();
   }
-  std::unique_ptr<Session> session(
-      new Session(ceph, options, std::move(*cluster), std::move(*image), device, owner, gate));
+  std::unique_ptr<Session> session(new Session(ceph, options, std::move(*cluster),
+                                               std::move(*image), device, owner, gate));
   if (options.snapshot.empty()) {
     // Snapshots keep their size.
     const int r = session->image_.watch(
         [](void* arg) { static_cast<Session*>(arg)->notice(kHeaderChanged); }, session.get());
     if (r < 0) {
-      return api::Refusal{-r,
-                          "rbd: cannot watch image " + options.spec() + ": " + std::strerror(-r)};
+      return api::Refusal{
+          -r, "rbd: cannot watch image " + options.spec() + ": " + std::strerror(-r)};
     }
   }
   const int r = session->cluster_.register_service(options, session->geometry().id);
@@ -48,7 +48,12 @@ Session::Session(const Ceph& ceph, const Options& options, Cluster cluster, Imag
           IoTraits{.flush = geometry().cache || geometry().journal,
                    .read_only = options.read_only,
                    .size = geometry().size},
-          device, *this, gate) {}
+          device, *this, gate) {
+  if (gate != nullptr) {
+    lock_ = std::make_unique<RbdLockClient>(ceph, cluster_.handle(), image_, options.image, io_,
+                                            *this);
+  }
+}
 
 Session::~Session() {
   // Those that end can't wake anybody: afterwards they must not touch us.

@@ -10,6 +10,7 @@
 #include "cluster.h"
 #include "image.h"
 #include "io.h"
+#include "rbd_lock_client.h"
 
 namespace tcmud::rbd {
 
@@ -41,6 +42,8 @@ class Session final : public Observer {
   [[nodiscard]] Image& image() { return image_; }
   [[nodiscard]] const Geometry& geometry() const { return image_.geometry(); }
   [[nodiscard]] Io& io() { return io_; }
+  // Null where writes need no lock of ours.
+  [[nodiscard]] LockClient* lock() { return lock_.get(); }
 
   // False once the cluster has fenced this client or the image is gone: librbd gets no further
   // requests.
@@ -54,11 +57,12 @@ class Session final : public Observer {
           api::Device device, SessionOwner& owner, WriteGate* gate);
 
   SessionOwner& owner_;
-  std::atomic<bool> usable_{true};    // alone: a request more or less makes no difference
-  std::atomic<uint32_t> notices_{0};  // enum Notice
+  std::atomic<bool> usable_{true};     // alone: a request more or less makes no difference
+  std::atomic<uint32_t> notices_{0};   // enum Notice
   Cluster cluster_;
   Image image_;
   Io io_;
+  std::unique_ptr<RbdLockClient> lock_;
 };
 
 }  // namespace tcmud::rbd

@@ -88,8 +88,16 @@ class HostTable {
     const std::lock_guard lock(lun->mutex_);
     lun->log_.emplace_back(message);
   }
-  static void event(tcmud_device*, int32_t) {}
-  static void backend_state(tcmud_device*, int32_t, const char*) {}
+  static void event(tcmud_device* device, int32_t what) {
+    auto* lun = reinterpret_cast<Lun*>(device);
+    const std::lock_guard lock(lun->mutex_);
+    lun->events_.push_back(what);
+  }
+  static void backend_state(tcmud_device* device, int32_t state, const char* why) {
+    auto* lun = reinterpret_cast<Lun*>(device);
+    const std::lock_guard lock(lun->mutex_);
+    lun->backend_state_ = {state, why};
+  }
   static const tcmud_handler* find(const char* subtype) { return find_handler(subtype); }
 };
 
@@ -364,12 +372,32 @@ int32_t Lun::resize(uint64_t size, std::string& why) {
   const int32_t r = handler_->resize(handle_, size, reason, sizeof(reason));
   why = reason;
   if (r == 0) {
-    props_ = {};
-    props_.size = sizeof(props_);
-    handler_->get_props(handle_, &props_);
+    refresh_props();
     EXPECT_GE(props_.lun_size, size);
   }
   return r;
+}
+
+void Lun::refresh_props() {
+  props_ = {};
+  props_.size = sizeof(props_);
+  handler_->get_props(handle_, &props_);
+}
+
+void Lun::set_command_timeout(uint32_t seconds) {
+  if (handler_->set_command_timeout != nullptr) {
+    handler_->set_command_timeout(handle_, seconds);
+  }
+}
+
+std::vector<int32_t> Lun::events() {
+  const std::lock_guard lock(mutex_);
+  return events_;
+}
+
+std::pair<int32_t, std::string> Lun::backend_state() {
+  const std::lock_guard lock(mutex_);
+  return backend_state_;
 }
 
 std::vector<std::string> Lun::violations() {
@@ -388,7 +416,7 @@ void Lun::violation(const std::string& what) {
 }
 
 void Lun::answered(Request& request, int32_t status, uint64_t info) {
-  if (status < TCMUD_OK || status > TCMUD_INTERNAL) {
+  if (status < TCMUD_OK || status > TCMUD_NO_LOCK) {
     violation("unknown status " + std::to_string(status));
   }
   const std::lock_guard lock(mutex_);
