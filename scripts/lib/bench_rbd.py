@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -217,6 +218,9 @@ class Rbd:
 
 
 def rbd(options):
+    for program, brings in (("fio", "scripts/install-deps --with-host"), ("rbd", "scripts/install-deps")):
+        if not shutil.which(program):
+            sys.exit(f"{program} is missing: {brings} brings it")
     build(options, ["ring_bench", "tcmud_subject", "handler_rbd"])
     facts = machine()
     facts["nice"] = set_nice(options.nice)
