@@ -154,6 +154,7 @@ std::optional<api::Refusal> Image::learn(const Cluster& cluster, const Options& 
     geometry_.id = id.data();
   }
   geometry_.object_size = info.obj_size;
+  geometry_.stripe_unit = stripe_unit;
   geometry_.stripe_width = stripe_unit * stripe_count;
   geometry_.journal = (features & RBD_FEATURE_JOURNALING) != 0;
   geometry_.exclusive_lock = (features & RBD_FEATURE_EXCLUSIVE_LOCK) != 0;
