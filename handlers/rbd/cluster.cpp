@@ -143,10 +143,10 @@ std::optional<api::Refusal> Cluster::configure(const Options& options, uint32_t 
 
   // Written data is on its way to the disks, not in a cache of ours, unless that is asked for.
   set("rbd_cache", options.cache ? "true" : "false");
-  // Writes go out of the initiator's own pages. They don't change under way: the ring's space is
-  // not used again before the command is answered, which librbd lets us do only when it has let go
-  // of them. With the cache that would be when they leave the cache.
-  set("rbd_disable_zero_copy_writes", options.cache ? "true" : "false");
+  // librbd 16 without the copy waits until nobody has the buffer any more before it ends a write,
+  // and forgets to let go of it where a write is refused early, as a fenced client's are: it never
+  // ends.
+  set("rbd_disable_zero_copy_writes", "true");
   // Only this host has the log that such a cache keeps, but another one may take the image over.
   set("rbd_persistent_cache_mode", "disabled");
   // An owner of the image's lock that is taken for dead must never write again, also if it was only

@@ -36,6 +36,7 @@ api::Result<std::unique_ptr<Connection>> Connection::open(const Ceph& ceph, cons
   if (connection->keeper_) {
     connection->keeper_->attach(*connection->live_->lock());
   }
+  connection->control_.go();
   return connection;
 }
 
@@ -44,6 +45,7 @@ Connection::Connection(const Ceph& ceph, const Options& options, const api::Open
       options_(options),
       device_(args.device),
       event_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  control_.hold();  // what is posted while the first session opens finds it open
   if (options.lock && !options.read_only) {
     LockTasks& tasks = *this;
     keeper_.emplace(options.spec(), std::chrono::milliseconds(options.lock_hold_ms), device_, gate_,
@@ -195,6 +197,8 @@ void Connection::take_over(std::unique_ptr<Session> session) {
   if (resized) {
     device_.event(TCMUD_EVENT_RESIZED);
   }
+  // What it told before it was the live one nobody has read.
+  control_.post([this] { read_news(); });
 }
 
 void Connection::close_old(const Session* adopted) {

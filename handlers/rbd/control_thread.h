@@ -28,11 +28,16 @@ class ControlThread {
   // The same, not before the time has passed.
   void post_after(std::chrono::milliseconds delay, std::function<void()> task);
 
+  // Until go(), tasks only gather. Before the first post.
+  void hold() { held_ = true; }
+  void go();
+
   // Drops what has not begun and waits for what has. What is posted later is dropped, too.
   void stop();
 
  private:
   void run();
+  void wake();  // under mutex_
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -40,6 +45,7 @@ class ControlThread {
   std::thread thread_;
   bool running_ = false;
   bool stopped_ = false;
+  bool held_ = false;
 };
 
 }  // namespace tcmud::rbd

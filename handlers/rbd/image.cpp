@@ -100,6 +100,8 @@ std::optional<api::Refusal> Image::open_image(const Options& options) {
     remedy = "; this client needs the capabilities 'profile rbd' for the pool";
   } else if (r == -EROFS) {
     remedy = "; add ;readonly, or promote the image";
+  } else if (r == -ESHUTDOWN) {
+    remedy = "; the cluster has fenced this host (ceph osd blocklist ls)";
   } else if (r == -ETIMEDOUT) {
     remedy = "; its OSDs don't answer";
   }
@@ -154,6 +156,7 @@ std::optional<api::Refusal> Image::learn(const Cluster& cluster, const Options& 
     geometry_.id = id.data();
   }
   geometry_.object_size = info.obj_size;
+  geometry_.stripe_unit = stripe_unit;
   geometry_.stripe_width = stripe_unit * stripe_count;
   geometry_.journal = (features & RBD_FEATURE_JOURNALING) != 0;
   geometry_.exclusive_lock = (features & RBD_FEATURE_EXCLUSIVE_LOCK) != 0;

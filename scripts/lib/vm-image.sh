@@ -12,6 +12,7 @@ guest_initramfs=$cache_root/initramfs.img
 guest_packages=(
   open-iscsi libopeniscsiusr libisns0
   targetcli-fb python3-rtslib-fb python3-configshell-fb python3-pyudev python3-urwid python3-six python3-pyparsing
+  ceph-iscsi python3-flask python3-werkzeug python3-jinja2 python3-itsdangerous python3-click python3-netifaces
 )
 # The daemon that this project replaces, unpacked aside, for comparisons: DAEMON=tcmu-runner in the guest.
 reference_packages=(tcmu-runner libtcmu2)

@@ -76,6 +76,7 @@ std::vector<Case> cases() {
   const std::string conf = "};nolock;conf=" + test::ceph_conf();
   return {
       {"rbd", rbd + "plain" + conf, kSize, 512, true, true},
+      {"rbd_locked", rbd + "plain};conf=" + test::ceph_conf(), kSize, 512, true, true},
       {"rbd_4096", rbd + "plain" + conf, kSize, 4096, true, true},
       {"rbd_namespace", rbd + "namespace" + conf, kSize, 512, true, true},
       {"rbd_striped", rbd + "striped" + conf, kSize, 512, true, true},

@@ -27,8 +27,9 @@ class RbdTrouble : public RbdTest {
     RbdTest::TearDown();
   }
   // Fences each client that has the image open, as an administrator may.
-  void fence() {
-    must("rbd status " + image_ +
+  void fence() { fence(image_); }
+  void fence(const std::string& image) {
+    must("rbd status " + image +
          " | sed -n 's/.*watcher=\\([^ ]*\\) .*/\\1/p' | xargs -n 1 ceph osd blocklist add");
   }
   void unfence() { must("ceph osd blocklist clear"); }
@@ -57,9 +58,8 @@ TEST_F(RbdTrouble, an_image_that_is_gone_is_told_and_served_again_when_it_is_bac
   ASSERT_NE(lun_, nullptr) << why_;
   ASSERT_EQ(write(*lun_, 0, 4096, 1), TCMUD_OK);
   const std::string aside = image_ + "-aside";
-  // Its name, and it has no watcher any more: so it can be renamed, as if it were removed.
   must("rbd rename " + image_ + " " + aside);
-  fence();
+  fence(aside);
   ASSERT_TRUE(test::eventually([&] { return write(*lun_, 0, 4096, 2) == TCMUD_NOT_READY; }));
   EXPECT_TRUE(state_is(*lun_, TCMUD_BACKEND_GONE));
   EXPECT_NE(lun_->backend_state().second.find(image_), std::string::npos)

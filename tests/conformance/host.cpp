@@ -238,6 +238,31 @@ int32_t check_config(const std::string& config, std::string& why) {
   return r;
 }
 
+// As the core does for the first command that needs it. False: it was not to be had.
+bool Lun::take_lock() {
+  const auto* lock = handler_->get_extension == nullptr
+                         ? nullptr
+                         : static_cast<const tcmud_lock*>(
+                               handler_->get_extension(TCMUD_LOCK_EXTENSION, TCMUD_LOCK_VERSION));
+  if (lock == nullptr) {
+    ADD_FAILURE() << "the handler wants a lock and offers no lock extension";
+    return false;
+  }
+  lock->acquire(handle_, -1);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (std::chrono::steady_clock::now() < end) {
+    tcmud_lock_status status{};
+    status.size = sizeof(status);
+    lock->get_status(handle_, &status);
+    if (status.state == TCMUD_LOCK_ACQUIRED) {
+      lock->enable(handle_);
+      return true;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
 std::unique_ptr<Lun> Lun::open(const std::string& config, uint64_t size, uint32_t block_size,
                                std::string& why, uint32_t flags) {
   const SplitConfig split(config);
@@ -280,6 +305,10 @@ std::unique_ptr<Lun> Lun::open(const std::string& config, uint64_t size, uint32_
     for (uint32_t i = 0; i < lun->props_.threads; ++i) {
       lun->threads_.emplace_back([l = lun.get()] { l->run_pool_thread(); });
     }
+  }
+  if (lun->props_.lock != 0 && !lun->take_lock()) {
+    why = "the lock was not to be had";
+    return nullptr;
   }
   return lun;
 }

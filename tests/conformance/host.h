@@ -106,6 +106,8 @@ class Lun {
   void cancel(Request& request);
   // submit, wait, and the status; the test fails if no answer comes.
   int32_t run(Request& request);
+  // Where props.lock is 1, open has done this. Blocks.
+  bool take_lock();
   int32_t resize(uint64_t size, std::string& why);
   // Asks for the properties again.
   void refresh_props();
