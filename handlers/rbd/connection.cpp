@@ -28,14 +28,6 @@ api::Result<std::unique_ptr<Connection>> Connection::open(const Ceph& ceph, cons
   if (!session) {
     return session.refusal();
   }
-  if (connection->keeper_ && !(*session)->geometry().exclusive_lock) {
-    return api::Refusal{
-        EINVAL, "rbd: image " + options.spec() +
-                    " lacks the feature exclusive-lock, without which two gateways could write at "
-                    "once; rbd feature enable " +
-                    options.spec() +
-                    " exclusive-lock, or add ;nolock if this is the only one that ever writes"};
-  }
   connection->live_ = std::move(*session);
   connection->current_ = connection->live_.get();
   const Geometry& geometry = connection->current_->geometry();

@@ -192,6 +192,8 @@ void Image::learn_configuration() {
     const std::string_view value = options[static_cast<size_t>(i)].value;
     if (key == "rbd_cache") {
       geometry_.cache = value == "true";
+    } else if (key == "rbd_blocklist_on_break_lock") {
+      geometry_.fences = value == "true";
     } else if (key == "rbd_discard_granularity_bytes") {
       geometry_.discard_granularity =
           std::min(api::parse_number(value).value_or(0), geometry_.object_size);

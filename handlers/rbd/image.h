@@ -26,6 +26,7 @@ struct Geometry {
   bool journal = false;              // a flush has work to do for the journal
   bool exclusive_lock = false;       // the image has this feature
   bool encrypted = false;
+  bool fences = true;  // whoever loses the lock by force is shut out
 };
 
 // An open image of a pool. The connection outlives it.

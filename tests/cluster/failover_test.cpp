@@ -154,7 +154,7 @@ TEST_F(Failover, writes_of_a_paused_owner_are_refused_when_it_goes_on) {
     }
     ASSERT_TRUE(written(*initiator, initiator->done() + 2000)) << "by way of the other one";
     a_->resume();
-    ASSERT_TRUE(eventually([&] { return a_->logged("lost: ") == 1; }, seconds(60)));
+    EXPECT_TRUE(eventually([&] { return a_->logged("lost: ") == 1; }, seconds(20)));
     ASSERT_TRUE(written(*initiator, initiator->done() + 200));
     initiator->stop();
     keep_logs();
@@ -229,6 +229,44 @@ TEST_F(Failover, another_program_that_has_the_lock_is_fenced) {
   ASSERT_TRUE(eventually([&] { return !owner().empty(); }));
   EXPECT_TRUE(write_patiently(*a_, 0, 9));
   EXPECT_EQ(fences(*a_), 1u);
+  keep_logs();
+}
+
+TEST_F(Failover, an_image_whose_lock_shuts_nobody_out_is_refused) {
+  const auto why = [this] {
+    try {
+      a_ = gateway(1);
+    } catch (const std::exception& e) {
+      return std::string(e.what());
+    }
+    return std::string("served");
+  };
+  must("rbd feature disable " + image_ +
+       " object-map fast-diff exclusive-lock 2>/dev/null || "
+       "rbd feature disable " +
+       image_ + " exclusive-lock");
+  EXPECT_NE(why().find("lacks the feature exclusive-lock"), std::string::npos);
+  must("rbd feature enable " + image_ + " exclusive-lock");
+  must("rbd config image set " + image_ + " rbd_blocklist_on_break_lock false");
+  EXPECT_NE(why().find("rbd_blocklist_on_break_lock=false"), std::string::npos);
+  must("rbd config image remove " + image_ + " rbd_blocklist_on_break_lock");
+  EXPECT_EQ(why(), "served");
+}
+
+TEST_F(Failover, an_image_that_loses_its_lock_under_the_lun_is_not_written_any_more) {
+  a_ = gateway(1);
+  ASSERT_TRUE(write_patiently(*a_, 0, 1));
+  must("rbd feature disable " + image_ +
+       " object-map fast-diff 2>/dev/null || true; "
+       "rbd feature disable " +
+       image_ + " exclusive-lock");
+  ASSERT_TRUE(eventually([&] { return a_->logged("lost: ") == 1; }));
+  Nexus nexus(*a_);
+  const auto outcome = nexus.write(0, pattern(2, 4096));
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->status, kStatusBusy);
+  must("rbd feature enable " + image_ + " exclusive-lock");
+  EXPECT_TRUE(write_patiently(*a_, 0, 3));
   keep_logs();
 }
 

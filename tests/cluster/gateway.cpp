@@ -57,8 +57,13 @@ Gateway::Gateway(const std::string& dev_config, uint64_t bytes, int group)
   if (error != 0) {
     throw std::runtime_error(words[0] + ": " + std::strerror(error));
   }
-  if (!eventually([this] { return connect_to(socket_).valid(); }, std::chrono::seconds(60))) {
-    throw std::runtime_error("a gateway does not come up: " + log());
+  const bool up = eventually([this] { return connect_to(socket_).valid() || ended(); },
+                             std::chrono::seconds(60));
+  if (!up || !connect_to(socket_).valid()) {
+    const std::string why = log();
+    kill();
+    ::unlink(log_.c_str());
+    throw std::runtime_error("a gateway does not come up: " + why);
   }
 }
 
@@ -66,6 +71,12 @@ Gateway::~Gateway() {
   (void)stop();
   ::unlink(socket_.c_str());
   ::unlink(log_.c_str());
+}
+
+bool Gateway::ended() const {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid_;
 }
 
 void Gateway::reap() {

@@ -38,6 +38,7 @@ class Gateway {
   [[nodiscard]] int group() const { return group_; }
 
  private:
+  [[nodiscard]] bool ended() const;
   void reap();
 
   const int group_;

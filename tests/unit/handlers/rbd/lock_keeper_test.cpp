@@ -337,6 +337,17 @@ TEST_F(LockKeeperTest, AWriteThatComesBackForWantOfTheLockIsLookedInto) {
   EXPECT_EQ(state(a), TCMUD_LOCK_FOREIGN);
 }
 
+TEST_F(LockKeeperTest, AHeaderThatChangedIsLookedAtByTheOwner) {
+  ASSERT_TRUE(a.get());
+  a.keeper.look();
+  EXPECT_TRUE(a.gate.is_open());
+  a.gate.close();  // what the model demands of who has it not
+  world.owner.clear();
+  a.keeper.look();
+  EXPECT_EQ(state(a), TCMUD_LOCK_FREE);
+  EXPECT_EQ(a.status().lost, 1u);
+}
+
 TEST_F(LockKeeperTest, AWatchThatBrokeIsSetUpAgain) {
   a.fail_call = 1;
   a.keeper.deaf();
