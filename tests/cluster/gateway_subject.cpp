@@ -116,8 +116,7 @@ int main(int argc, char** argv) {
   auto added = kernel.add_device(spec);
   auto event = kernel.next_event();
   set_up_groups(kernel, *added.device, std::atoi(argv[4]));
-  device::Device device(kernel, registry, device::Settings{}, event->device, event->minor,
-                        nullptr);
+  device::Device device(kernel, registry, device::Settings{}, event->device, event->minor, nullptr);
   device.add(std::move(event->reply));
   if (added.reply.wait(std::chrono::seconds(100)) != 0) {
     die("the LUN can't be opened");
