@@ -255,6 +255,7 @@ int32_t Io::failed(const tcmud_request& request, int error, uint64_t& info) {
     case ESHUTDOWN:
       observer_.notice(kFenced);
       break;
+    case EPERM:
     case ENOENT:
       observer_.notice(kGone);
       break;

@@ -140,17 +140,10 @@ TEST_F(RbdTrouble, a_full_pool_refuses_what_needs_space_and_nothing_else) {
   lun_ = open();
   ASSERT_NE(lun_, nullptr) << why_;
   lun_->set_command_timeout(12);
-  // The quota counts when the manager has told the monitors of the pool's use.
-  uint64_t at = 0;
-  int32_t status = TCMUD_OK;
+  ASSERT_EQ(write(*lun_, 0, 6u << 20, 5), TCMUD_OK);
+  // It counts when the manager has told the monitors of the pool's use.
   ASSERT_TRUE(test::eventually(
-      [&] {
-        status = write(*lun_, at, 64 << 10, 5);
-        at = at < kSize - (64 << 10) && at < (6u << 20) ? at + (64 << 10) : at;
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-        return status != TCMUD_OK ||
-               must("ceph health detail").find("is full") != std::string::npos;
-      },
+      [&] { return must("ceph health detail").find(pool + "' is full") != std::string::npos; },
       seconds(60)));
   ASSERT_TRUE(test::eventually(
       [&] { return write(*lun_, kSize - (64 << 10), 64 << 10, 6) == TCMUD_NO_SPACE; },
@@ -187,13 +180,20 @@ TEST_F(RbdTrouble, an_osd_that_restarts_costs_nothing_but_time) {
   EXPECT_TRUE(holds(*lun_, 0, kSize, 2));
 }
 
-TEST_F(RbdTrouble, a_snapshot_rolled_back_under_the_lun_is_what_it_reads_then) {
+TEST_F(RbdTrouble,
+       a_snapshot_is_rolled_back_under_a_lun_that_reads_and_refused_under_one_that_writes) {
   make_image();
   lun_ = open();
   ASSERT_NE(lun_, nullptr) << why_;
   ASSERT_EQ(write(*lun_, 0, kSize, 1), TCMUD_OK);
   must("rbd snap create --no-progress " + image_ + "@then");
   ASSERT_EQ(write(*lun_, 0, kSize, 2), TCMUD_OK);
+  EXPECT_NE(test::shell("rbd snap rollback --no-progress " + image_ + "@then").status, 0);
+  EXPECT_TRUE(holds(*lun_, 0, kSize, 2));
+  lun_.reset();
+  lun_ = open();
+  ASSERT_NE(lun_, nullptr) << why_;
+  EXPECT_TRUE(holds(*lun_, 0, kSize, 2));
   must("rbd snap rollback --no-progress " + image_ + "@then");
   EXPECT_TRUE(holds(*lun_, 0, kSize, 1));
   EXPECT_EQ(write_patiently(*lun_, 0, 4096, 3), TCMUD_OK);

@@ -68,14 +68,15 @@ port_groups() {
   done
 }
 
-# set_up SIZE: sets bytes, disk_a and disk_b.
+# set_up SIZE: sets image, bytes, disk_a and disk_b.
 set_up() {
   local name
-  bytes=$(rbd_image shared "$1")
+  image=${FUNCNAME[1]}
+  bytes=$(rbd_image "$image" "$1")
   trap gateways_kill EXIT
   # Nobody answers for either before both daemons run, and each of them is told of both.
   for name in a b; do
-    lun_create "$name" "$(rbd_config shared)" "$bytes" nl_reply_supported=-1
+    lun_create "$name" "$(rbd_config "$image")" "$bytes" nl_reply_supported=-1
     # What a dead gateway had is given up soon.
     lun_attrib "$name" cmd_time_out 4
     echo 5ca1ab1e-0000-4000-8000-000000000001 >"$(lun_folder "$name")/wwn/vpd_unit_serial"
@@ -89,12 +90,17 @@ set_up() {
   disk_b=$(attach_in_group b g2)
 }
 
+# attach_in_group NAME GROUP: prints the disk. It is scanned anew: the initiator asks for groups only then, and tcm_loop has
+# the LUN scanned before it can have one.
 attach_in_group() {
-  local disk
+  local disk target address
   disk=$(loop_attach "$1")
-  echo "$2" >"$(loop_target "$1")/tpgt_1/lun/lun_0/alua_tg_pt_gp"
-  sg_turs "$(sg_of "$disk")" >/dev/null 2>&1 || true # a unit attention of it
-  printf '%s\n' "$disk"
+  target=$(loop_target "$1")/tpgt_1
+  echo "$2" >"$target/lun/lun_0/alua_tg_pt_gp"
+  address=$(<"$target/address")
+  echo 1 >"/sys/block/${disk##*/}/device/delete"
+  echo '- - -' >"/sys/class/scsi_host/host${address%%:*}/scan"
+  lio_wait 20 loop_disk_of "$address" || fail "no disk of LUN $1 appeared again"
 }
 
 tear_down() {
@@ -106,7 +112,7 @@ tear_down() {
     as "$name" expect_stop
   done
   trap - EXIT
-  rbd rm --no-progress shared
+  rbd rm --no-progress "$image"
 }
 
 multipath_make() {
@@ -120,7 +126,7 @@ multipath_make() {
 multipath_remove() { dmsetup remove --noudevsync --retry both; }
 
 # lock_owner: the client that has the image's lock.
-lock_owner() { rbd lock ls --format json shared | sed -nE 's/.*"locker":"([^"]*)".*/\1/p'; }
+lock_owner() { rbd lock ls --format json "$image" | sed -nE 's/.*"locker":"([^"]*)".*/\1/p'; }
 
 # written_within SECONDS DISK: one block can be written through it by then; says when.
 written_within() {
@@ -157,7 +163,7 @@ the_owner_is_killed_under_verified_writes() {
   [[ $(lock_owner) != "$owner" ]] || fail "$owner still has the lock"
   wait "$fio" || fail "fio found damage or an error"
   wrote_more "$disk_b" 2048 || fail "nothing went through the second gateway"
-  same_as_exported shared "$paths"
+  same_as_exported "$image" "$paths"
   # The first comes back, finds the other's writes, and is of use.
   as a daemon_start
   [[ $(read_disk "$disk_a" | b2sum) == $(read_disk "$disk_b" | b2sum) ]] || fail "the gateways show different data"
@@ -187,7 +193,7 @@ a_hung_gateway_writes_nothing_afterwards() {
   # It is back when it writes again, and then it is through with what it found.
   written_within 60 "$disk_a"
   cmp -n 65536 "$state/new" "$disk_b" || fail "a late write landed"
-  same_as_exported shared "$disk_a"
+  same_as_exported "$image" "$disk_a"
   tear_down
 }
 

@@ -215,6 +215,11 @@ struct FakeCalls {
     f().service_status.push_back(unpack(status));
     return f().step("service_update_status");
   }
+  static uint64_t get_instance_id(rados_t) { return 4711; }
+  static int getaddrs(rados_t, char** addresses) {
+    *addresses = nullptr;
+    return -EIO;
+  }
   static int ioctx_create(rados_t, const char*, rados_ioctx_t* pool) {
     return open("ioctx_create", pool);
   }
@@ -362,6 +367,8 @@ const Ceph& FakeCeph::table() {
     t.pool_reverse_lookup = F::pool_reverse_lookup;
     t.service_register = F::service_register;
     t.service_update_status = F::service_update_status;
+    t.getaddrs = F::getaddrs;
+    t.get_instance_id = F::get_instance_id;
     t.ioctx_create = F::ioctx_create;
     t.ioctx_set_namespace = F::ioctx_set_namespace;
     t.ioctx_destroy = F::ioctx_destroy;

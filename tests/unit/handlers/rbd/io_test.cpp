@@ -57,7 +57,7 @@ TEST_F(IoTest, whichever_call_refuses_a_request_it_is_answered_and_nothing_stays
 TEST_F(IoTest, each_error_has_its_status) {
   const std::map<int, int32_t> writes = {
       {ESHUTDOWN, TCMUD_BUSY},          {EROFS, TCMUD_BUSY},      {ETIMEDOUT, TCMUD_TIMEOUT},
-      {ENOSPC, TCMUD_NO_SPACE},         {EDQUOT, TCMUD_NO_SPACE}, {EPERM, TCMUD_WRITE_PROTECTED},
+      {ENOSPC, TCMUD_NO_SPACE},         {EDQUOT, TCMUD_NO_SPACE}, {EPERM, TCMUD_NOT_READY},
       {ENOENT, TCMUD_NOT_READY},        {EAGAIN, TCMUD_BUSY},     {ENOMEM, TCMUD_NO_RESOURCE},
       {EINVAL, TCMUD_INTERNAL},         {EIO, TCMUD_WRITE_ERROR}, {EILSEQ, TCMUD_WRITE_ERROR},
       {EOPNOTSUPP, TCMUD_NOT_SUPPORTED}};
@@ -67,7 +67,7 @@ TEST_F(IoTest, each_error_has_its_status) {
     }
   }
   EXPECT_EQ(status_of_errno(EIO, Access::kRead), TCMUD_READ_ERROR);
-  EXPECT_EQ(status_of_errno(EPERM, Access::kRead), TCMUD_READ_ERROR);
+  EXPECT_EQ(status_of_errno(EPERM, Access::kRead), TCMUD_NOT_READY);
   EXPECT_EQ(status_of_errno(ESHUTDOWN, Access::kRead), TCMUD_BUSY);
   EXPECT_EQ(status_of_errno(ESHUTDOWN, Access::kLockedWrite), TCMUD_LOCK_LOST);
   EXPECT_EQ(status_of_errno(EROFS, Access::kLockedWrite), TCMUD_NO_LOCK);
