@@ -195,23 +195,26 @@ void LockKeeper::drain() {
 }
 
 void LockKeeper::finish_release() {
-  int r = 0;
+  // Asked before, too: librbd lets a client that is fenced release what it no longer has.
+  bool lost = has_lost();
   const bool uncertain = client_->uncertain();
+  int r = 0;
   if (uncertain) {
     // Where that write is, nobody knows. Who takes the lock has to fence us first.
     log(TCMUD_LOG_WARNING, "a write had no end in time, so it is given up by a fence alone");
-  } else {
+  } else if (!lost) {
     r = client_->release();
+    if (r < 0) {
+      log(TCMUD_LOG_WARNING, std::string("cannot release it: ") + std::strerror(-r));
+      bool mine = false;
+      lost = client_->is_owner(mine) < 0 || !mine;
+    }
   }
-  bool kept = uncertain;
-  if (r < 0) {
-    kept = client_->is_owner(kept) >= 0 && kept;
-    log(TCMUD_LOG_WARNING, std::string("cannot release it: ") + std::strerror(-r));
-  }
-  if (r < 0 && !kept) {
+  if (lost) {
     answer_all({LockAnswer::Kind::kFence, 0});
     lose("it was gone when it was to be released");
   } else {
+    const bool kept = uncertain || r < 0;
     {
       const std::lock_guard lock(mutex_);
       state_ = kept ? State::kAcquired : State::kNone;
@@ -223,6 +226,13 @@ void LockKeeper::finish_release() {
   if (pending_) {
     post(milliseconds(0), &LockKeeper::attempt);
   }
+}
+
+// The cluster says that it is not ours. Where it says nothing: not known.
+bool LockKeeper::has_lost() {
+  bool mine = false;
+  const int r = client_->is_owner(mine);
+  return r == -ESHUTDOWN || (r >= 0 && !mine);
 }
 
 void LockKeeper::answer_all(LockAnswer answer) {
@@ -310,16 +320,13 @@ void LockKeeper::verify() {
     }
     busy_ = true;
   }
-  bool mine = false;
-  const int r = client_->is_owner(mine);
+  const bool lost = has_lost();
   {
     const std::lock_guard lock(mutex_);
     busy_ = false;
   }
-  if (r == -ESHUTDOWN) {
-    lose("this client is fenced");
-  } else if (r >= 0 && !mine) {
-    lose("another client has taken it");
+  if (lost) {
+    lose("another client has taken it, or the cluster has fenced this one");
   }
 }
 

@@ -104,6 +104,7 @@ class LockKeeper final : public LockListener {
   void begin_release();  // under mutex_
   void drain();
   void finish_release();
+  bool has_lost();
   void answer_all(LockAnswer answer);
 
   void listen();

@@ -27,6 +27,7 @@ using Clock = MultipathLoad::Clock;
 constexpr uint64_t kBytes = 8u << 20;
 constexpr unsigned kWriters = 8;
 constexpr int kActive = 0;       // active/optimized
+constexpr seconds kPatience(5);  // longer than whoever waits for the lock's hold time
 constexpr int kHoldSeconds = 3;  // the default of ;lock_hold
 
 class Failover : public ::testing::Test {
@@ -140,7 +141,7 @@ TEST_F(Failover, a_killed_owner_is_replaced_within_five_seconds_and_nothing_is_l
 TEST_F(Failover, writes_of_a_paused_owner_are_refused_when_it_goes_on) {
   for (int round = 0; round < 3 && !HasFailure(); ++round) {
     start_both();
-    auto initiator = load({a_.get(), b_.get()}, MultipathLoad::Policy::kFailover, seconds(1));
+    auto initiator = load({a_.get(), b_.get()}, MultipathLoad::Policy::kFailover, kPatience);
     initiator->start();
     ASSERT_TRUE(written(*initiator, 500));
     std::vector<std::unique_ptr<Nexus>> late;

@@ -315,6 +315,18 @@ TEST_F(LockKeeperTest, FencedItIsLostAndWithANewClientToBeHadAgain) {
   EXPECT_EQ(a.status().acquired, 2u);
 }
 
+// A host that was paused finds the question of the one that fenced it, and librbd says that the
+// release went well: the loss went uncounted.
+TEST_F(LockKeeperTest, FencedItIsLostAndNotGivenAwayEvenIfItWasAskedFor) {
+  ASSERT_TRUE(a.get());
+  world.pass(kHold);
+  world.fence(a.address());
+  a.keeper.asked(a, {1, reinterpret_cast<uint64_t>(&b)});
+  world.pass(milliseconds(10));
+  EXPECT_EQ(a.status().lost, 1u);
+  EXPECT_FALSE(a.gate.is_open());
+}
+
 TEST_F(LockKeeperTest, AnAttemptWaitsForANewClient) {
   a.keeper.detach();
   a.keeper.acquire(1);
