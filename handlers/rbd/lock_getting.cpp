@@ -161,9 +161,11 @@ LockKeeper::Step LockKeeper::fence(const std::string& owner) {
   if (r == -EBUSY || r == -EAGAIN || r == -ENOENT) {
     return Step::kAgain;
   }
-  return fail("cannot fence " + owner +
-                  ", which has it (does this client have the capabilities mon 'profile rbd'?)",
-              r);
+  return fail(
+      "cannot fence " + owner + ", which has it" +
+          (r == -EPERM || r == -EACCES ? " (this client needs the capabilities mon 'profile rbd')"
+                                       : ""),
+      r);
 }
 
 LockKeeper::Step LockKeeper::fail(const std::string& what, int error) {

@@ -54,7 +54,13 @@ void MultipathLoad::write(unsigned writer) {
     const uint64_t block = random() % (versions_.size() / writers_) * writers_ + writer;
     const uint32_t version = versions_[block] + 1;
     const std::vector<uint8_t> data = content(block, version);
+    const auto began = Clock::now();
     for (bool written = false; !written;) {
+      if (stop_ && Clock::now() - began > std::chrono::seconds(60)) {
+        const std::lock_guard lock(mutex_);
+        failure_ = "a write was not done in a minute";
+        return;
+      }
       std::unique_ptr<Nexus>& nexus = nexuses[path];
       if (nexus == nullptr) {
         nexus = std::make_unique<Nexus>(*paths_[path], patience_);
