@@ -132,7 +132,7 @@ an_initiator_logs_in_with_chap_and_uses_it() {
   mounted=$(mount_at "$disk" gateway)
   [[ $(b2sum <"$mounted/data") == "$sum" ]] || fail "the data changed"
   umount "$mounted"
-  fsck.ext4 -fn "$disk" >/dev/null
+  fsck.ext4 -fn "$disk" >/dev/null 2>&1 || fail "the file system is damaged"
 }
 
 # The manager hears of it within some seconds, and the API asks the manager every now and then.
@@ -167,7 +167,7 @@ a_disk_and_a_target_are_reconfigured_and_grown() {
   lio_wait 10 test "$(disk_bytes "$disk")" -eq $((96 << 20)) || fail "the disk has $(disk_bytes "$disk") bytes"
   resize2fs "$disk" >/dev/null 2>&1
   umount "$mounted"
-  fsck.ext4 -fn "$disk" >/dev/null
+  fsck.ext4 -fn "$disk" >/dev/null 2>&1 || fail "the file system is damaged"
   log_out
   gwcli_does "/disks reconfigure rbd/disk_1 max_data_area_mb 16" "/iscsi-targets/$target reconfigure cmdsn_depth 64" \
     "/disks info rbd/disk_1"
@@ -176,7 +176,7 @@ a_disk_and_a_target_are_reconfigured_and_grown() {
   [[ $(lun_attrib rbd.disk_1 max_data_area_mb) -eq 16 ]] || fail "the LUN has $(lun_attrib rbd.disk_1 max_data_area_mb)"
   log_in
   [[ $(disk_bytes "$disk") -eq $((96 << 20)) ]] || fail "the disk has $(disk_bytes "$disk") bytes"
-  fsck.ext4 -fn "$disk" >/dev/null
+  fsck.ext4 -fn "$disk" >/dev/null 2>&1 || fail "the file system is damaged"
   log_out
 }
 
