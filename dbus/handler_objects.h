@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "dbus/check_runner.h"
+#include "dbus/connection.h"
 #include "plugin/registry.h"
 
 namespace tcmud::dbus {
@@ -22,23 +23,21 @@ inline constexpr const char* kRootPath = "/org/kernel/TCMUService1";
 //
 // targetcli makes a backstore "user:<last path element>" of every object under the root, so nothing
 // but handlers may be there. Main thread.
-class HandlerObjects {
+class HandlerObjects final : public Objects {
  public:
   HandlerObjects(const std::vector<plugin::HandlerInfo>& handlers, CheckRunner& checks);
   ~HandlerObjects();
   HandlerObjects(const HandlerObjects&) = delete;
   HandlerObjects& operator=(const HandlerObjects&) = delete;
 
-  Result<void> export_on(sd_bus* bus);
-  // Before the bus is closed for good: each export holds a share of it.
-  void withdraw() { slots_.clear(); }
+  Result<void> export_on(sd_bus* bus) override;
+  void withdraw() override { slots_.clear(); }
 
  private:
   struct Object;
   struct Unref {
     void operator()(sd_bus_slot* slot) const { sd_bus_slot_unref(slot); }
   };
-  int keep(int error, sd_bus_slot** slot);
   static int get_config_desc(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply,
                              void* object, sd_bus_error*);
   static int check_config(sd_bus_message* call, void* data, sd_bus_error*);

@@ -27,11 +27,12 @@ uint64_t monotonic_us() {
 }  // namespace
 
 Daemon::Daemon(Options options, KernelLink kernel, dbus::Service::Timing bus_timing,
-               LostEvents::Timing lost_events_timing)
+               LostEvents::Timing lost_events_timing, std::chrono::milliseconds lun_patience)
     : options_(std::move(options)),
       kernel_(std::move(kernel)),
       bus_timing_(bus_timing),
       lost_events_timing_(lost_events_timing),
+      lun_patience_(lun_patience),
       ways_(std::make_shared<device::WayReader>(kernel_.port.fabrics())) {}
 
 Daemon::~Daemon() = default;
@@ -89,7 +90,14 @@ Result<void> Daemon::start() {
       .and_then([this] { return join_kernel(); })
       .map([this] {
         bus_.emplace(*loop_, *handlers_, bus_timing_);
-        bus_->start([this] { tell_ready(); });
+        unsettled_names_ = 2;
+        const auto settled = [this] {
+          if (--unsettled_names_ == 0) {
+            tell_ready();
+          }
+        };
+        bus_->start(settled);
+        display_->start(settled);
       });
 }
 
@@ -110,11 +118,11 @@ Result<void> Daemon::load_handlers() {
   if (handlers_->list().empty()) {
     log::warning("", "no handlers in {}; every LUN will be refused", directory.string());
   }
+  display_.emplace(*loop_, bus_timing_.bus);
   devices_.emplace(
       kernel_.port,
       [this](std::string_view subtype) { return handlers_->find(subtype) != nullptr; },
-      make_lun_factory(kernel_.port, *handlers_, settings_),
-      [this](std::function<void()> task) { loop_->post(std::move(task)); });
+      make_lun_factory(kernel_.port, *handlers_, settings_), *loop_, *display_, lun_patience_);
   devices_->set_foreign_subtypes(config_->current().foreign_subtypes);
   lost_events_.emplace(*loop_, *devices_,
                        LostEvents::Means{kernel_.port, [this] { take_events(); },

@@ -7,6 +7,7 @@
 
 #include "control/command_line.h"
 #include "control/config_file.h"
+#include "control/device_display.h"
 #include "control/device_manager.h"
 #include "control/event_loop.h"
 #include "control/instance_lock.h"
@@ -24,7 +25,8 @@ namespace tcmud::control {
 class Daemon {
  public:
   Daemon(Options options, KernelLink kernel, dbus::Service::Timing bus_timing = {},
-         LostEvents::Timing lost_events_timing = {});
+         LostEvents::Timing lost_events_timing = {},
+         std::chrono::milliseconds lun_patience = DeviceManager::kPatience);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -50,6 +52,7 @@ class Daemon {
   KernelLink kernel_;
   dbus::Service::Timing bus_timing_;
   LostEvents::Timing lost_events_timing_;
+  std::chrono::milliseconds lun_patience_;
 
   std::optional<Logging> logging_;
   std::optional<ConfigFile> config_;
@@ -62,6 +65,7 @@ class Daemon {
   std::unique_ptr<EventLoop> loop_;
   // Handlers are loaded before anything that runs their code, and go after it.
   std::optional<plugin::Registry> handlers_;
+  std::optional<DeviceDisplay> display_;
   std::optional<DeviceManager> devices_;
   std::unique_ptr<EventStream> events_;
   std::optional<LostEvents> lost_events_;
@@ -70,6 +74,7 @@ class Daemon {
   std::vector<EventLoop::Source> sources_;
   EventLoop::Source events_source_;
   EventLoop::Timer timer_;  // the next attempt to join the kernel, or the end of patience
+  int unsettled_names_ = 0;
   bool stopping_ = false;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/device_manager.h"
 
+#include <atomic>
 #include <cerrno>
 #include <utility>
 
@@ -16,12 +17,32 @@ bool same_lun(const kernel::DeviceName& a, const kernel::DeviceName& b) {
 
 }  // namespace
 
+class DeviceManager::RemovalReply {
+ public:
+  explicit RemovalReply(kernel::Reply reply) : reply_(std::move(reply)) {}
+  // The first one counts. Any thread.
+  bool send(int status) {
+    if (sent_.exchange(true)) {
+      return false;
+    }
+    reply_.send(status);
+    return true;
+  }
+
+ private:
+  std::atomic<bool> sent_{false};
+  kernel::Reply reply_;
+};
+
 DeviceManager::DeviceManager(kernel::KernelPort& kernel, HandlerTest has_handler,
-                             LunFactory make_lun, Post post)
+                             LunFactory make_lun, dbus::MainLoop& loop, Display& display,
+                             std::chrono::milliseconds patience)
     : kernel_(kernel),
       has_handler_(std::move(has_handler)),
       make_lun_(std::move(make_lun)),
-      post_(std::move(post)) {}
+      loop_(loop),
+      display_(display),
+      patience_(patience) {}
 
 DeviceManager::~DeviceManager() = default;
 
@@ -49,21 +70,49 @@ DeviceManager::Entry& DeviceManager::create(const kernel::DeviceName& name, uint
   by_minor_[minor] = id;
   entry.name = name;
   entry.minor = minor;
-  entry.lun = make_lun_(name, minor, [this, id](device::State state) {
-    post_([this, id, state] { state_changed(id, state); });
-  });
+  entry.lun =
+      make_lun_(name, minor, [this, id] { loop_.post([this, id] { status_changed(id); }); });
+  entry.patience = loop_.after(patience_, [this, id] { lose_patience(id); });
+  display_.show(id, name, entry.lun->status());
   return entry;
 }
 
 void DeviceManager::retire(uint32_t minor, kernel::Reply reply) {
-  Entry* entry = find(minor);
+  const Id id = by_minor_.at(minor);
+  Entry* entry = &entries_.at(id);
   by_minor_.erase(minor);
   entry->leaving = true;
   if (entry->waiting) {
     entry->waiting->send(-ENODEV);
     entry->waiting.reset();
   }
-  entry->lun->remove(std::move(reply));
+  entry->removal = std::make_shared<RemovalReply>(std::move(reply));
+  entry->patience = loop_.after(patience_, [this, id] { lose_patience(id); });
+  entry->lun->remove(
+      kernel::Reply([removal = entry->removal](int status) { removal->send(status); }));
+}
+
+// Whatever the LUN's strand is at: it may not even know yet that the LUN is removed.
+void DeviceManager::lose_patience(Id id) {
+  Entry& entry = entries_.at(id);
+  const std::string lun = entry.name.lun();
+  const std::string task = entry.lun->status().task;
+  const std::string doing = task.empty() ? "" : " (" + task + ")";
+  const auto waited = device::duration_text(patience_);
+  if (entry.removal != nullptr) {
+    if (entry.removal->send(0)) {
+      log::error(lun,
+                 "handler {} has not let go of it for {}{}; the kernel's device goes now, our part "
+                 "of it stays until the handler comes back",
+                 entry.name.subtype, waited, doing);
+    }
+  } else if (entry.state == device::State::kOpening) {
+    log::warning(
+        lun,
+        "not open after {}{}: handler {} still waits for its storage; see whether that can "
+        "be reached",
+        waited, doing, entry.name.subtype);
+  }
 }
 
 void DeviceManager::handle(kernel::Event event) {
@@ -204,20 +253,24 @@ void DeviceManager::add_unheard(const kernel::FoundDevice& found, uint32_t devic
   }
 }
 
-void DeviceManager::state_changed(Id id, device::State state) {
+void DeviceManager::status_changed(Id id) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) {
     return;
   }
   Entry& entry = found->second;
+  const device::LunStatus status = entry.lun->status();
+  const device::State state = status.state;
   entry.state = state;
   if (state != device::State::kClosed) {
+    display_.show(id, entry.name, status);
     if (entry.waiting && state != device::State::kOpening) {
       entry.waiting->send(0);
       entry.waiting.reset();
     }
     return;
   }
+  display_.forget(id);
   // The device is destroyed outside the maps; its strand has only to return from this very call.
   Entry gone = std::move(entry);
   entries_.erase(found);

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "control/lun.h"
+#include "dbus/main_loop.h"
 #include "kernel/kernel_port.h"
 
 namespace tcmud::control {
@@ -28,11 +29,25 @@ class DeviceManager {
   using Subtypes = std::set<std::string, std::less<>>;
   // Is there a handler of that name?
   using HandlerTest = std::function<bool(std::string_view subtype)>;
-  // Has a task done on the main thread, later; from any thread.
-  using Post = std::function<void(std::function<void()>)>;
+  // Where everybody may see how LUNs are, D-Bus. A LUN is known by a number, as one may still be
+  // going when the next of its name comes.
+  class Display {
+   public:
+    virtual void show(uint64_t id, const kernel::DeviceName& name,
+                      const device::LunStatus& status) = 0;
+    virtual void forget(uint64_t id) = 0;
 
+   protected:
+    ~Display() = default;
+  };
+  // How long whoever removes a LUN waits for a handler that hangs, before the kernel's device goes
+  // without it.
+  static constexpr std::chrono::milliseconds kPatience{20000};
+
+  // `display` outlives this.
   DeviceManager(kernel::KernelPort& kernel, HandlerTest has_handler, LunFactory make_lun,
-                Post post);
+                dbus::MainLoop& loop, Display& display,
+                std::chrono::milliseconds patience = kPatience);
   // Waits for every LUN that is left.
   ~DeviceManager();
   DeviceManager(const DeviceManager&) = delete;
@@ -72,6 +87,8 @@ class DeviceManager {
 
  private:
   using Id = uint64_t;
+  // The answer to a REMOVED event, given by the LUN, or here when patience is at its end.
+  class RemovalReply;
   struct Entry {
     kernel::DeviceName name;
     uint32_t minor = 0;
@@ -84,6 +101,9 @@ class DeviceManager {
     // That event, when it came before it was known whether the adoption works out.
     std::optional<kernel::Reply> waiting;
     device::State state = device::State::kOpening;
+    // While it is opening or being removed: the end of patience.
+    dbus::MainLoop::Timer patience;
+    std::shared_ptr<RemovalReply> removal;
   };
 
   // The same answer, counted as owed until it is sent.
@@ -95,17 +115,20 @@ class DeviceManager {
   [[nodiscard]] bool is_foreign(const kernel::DeviceName& name) const;
   Entry* find(uint32_t minor);
   Entry& create(const kernel::DeviceName& name, uint32_t minor);
-  // Ends what stands for the minor now, if anything; the minor is free for another device.
+  // Ends what stands for the minor now; the minor is free for another device.
   void retire(uint32_t minor, kernel::Reply reply);
   void added(kernel::Event event);
   void removed(kernel::Event event);
   void reconfigured(kernel::Event event);
-  void state_changed(Id id, device::State state);
+  void status_changed(Id id);
+  void lose_patience(Id id);
 
   kernel::KernelPort& kernel_;
   HandlerTest has_handler_;
   LunFactory make_lun_;
-  Post post_;
+  dbus::MainLoop& loop_;
+  Display& display_;
+  const std::chrono::milliseconds patience_;
   Subtypes foreign_;
   bool shutting_down_ = false;
   std::function<void()> done_;

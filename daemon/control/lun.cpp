@@ -8,8 +8,8 @@ class DeviceLun final : public Lun {
  public:
   DeviceLun(kernel::KernelPort& kernel, const plugin::Registry& registry,
             const device::Settings& settings, const kernel::DeviceName& name, uint32_t minor,
-            device::Device::StateChanged state_changed)
-      : device_(kernel, registry, settings, name, minor, std::move(state_changed)) {}
+            device::Device::StatusChanged status_changed)
+      : device_(kernel, registry, settings, name, minor, std::move(status_changed)) {}
 
   void add(kernel::Reply reply) override { device_.add(std::move(reply)); }
   void adopt() override { device_.adopt(); }
@@ -20,6 +20,7 @@ class DeviceLun final : public Lun {
   void shut_down(std::chrono::steady_clock::time_point deadline) override {
     device_.shut_down(deadline);
   }
+  [[nodiscard]] device::LunStatus status() override { return device_.status(); }
 
  private:
   device::Device device_;
@@ -30,9 +31,9 @@ class DeviceLun final : public Lun {
 LunFactory make_lun_factory(kernel::KernelPort& kernel, const plugin::Registry& registry,
                             const device::Settings& settings) {
   return [&kernel, &registry, &settings](const kernel::DeviceName& name, uint32_t minor,
-                                         device::Device::StateChanged state_changed) {
+                                         device::Device::StatusChanged status_changed) {
     return std::make_unique<DeviceLun>(kernel, registry, settings, name, minor,
-                                       std::move(state_changed));
+                                       std::move(status_changed));
   };
 }
 

@@ -20,10 +20,11 @@ class Lun {
   virtual void reconfigure(kernel::Change change, kernel::Reply reply) = 0;
   virtual void remove(kernel::Reply reply) = 0;
   virtual void shut_down(std::chrono::steady_clock::time_point deadline) = 0;
+  [[nodiscard]] virtual device::LunStatus status() = 0;
 };
 
 using LunFactory = std::function<std::unique_ptr<Lun>(
-    const kernel::DeviceName& name, uint32_t minor, device::Device::StateChanged state_changed)>;
+    const kernel::DeviceName& name, uint32_t minor, device::Device::StatusChanged status_changed)>;
 
 // Makes real ones. `settings` is read whenever one is made.
 LunFactory make_lun_factory(kernel::KernelPort& kernel, const plugin::Registry& registry,

@@ -15,9 +15,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kFirstRetry = 1s;
 constexpr auto kLongestRetry = 30s;
-// How long the administrator's rmdir waits for a handler that hangs, before the LUN goes without
-// it.
-constexpr auto kRemovalPatience = 20s;
+// How long to wait for a handler that has not answered commands, at a time.
+constexpr auto kStopPatience = 20s;
 constexpr uint32_t kMaxPollLimit = 1000;  // µs
 
 Result<uint32_t> parse_poll_limit(const std::string& text) {
@@ -32,22 +31,6 @@ Result<uint32_t> parse_poll_limit(const std::string& text) {
 
 }  // namespace
 
-const char* to_string(State state) {
-  switch (state) {
-    case State::kOpening:
-      return "opening";
-    case State::kRunning:
-      return "running";
-    case State::kRetrying:
-      return "retrying";
-    case State::kRemoving:
-      return "removing";
-    case State::kClosed:
-      return "closed";
-  }
-  return "unknown";
-}
-
 Result<void> Device::Impl::open_configfs() {
   return kernel.open_directory(name).map(
       [this](std::unique_ptr<kernel::DeviceDirectory> opened) { configfs = std::move(opened); });
@@ -59,6 +42,8 @@ Result<void> Device::Impl::open_backend() {
     return tl::unexpected(read.error());
   }
   attributes = std::move(*read);
+  status.set_size(attributes.size, attributes.block_size);
+  const StatusBoard::Task task(status, "opening the backend");
   auto opened = plugin::Backend::open(registry,
                                       {.name = lun,
                                        .subtype = name.subtype,
@@ -71,6 +56,10 @@ Result<void> Device::Impl::open_backend() {
   }
   backend = std::move(*opened);
   backend->set_command_timeout(attributes.command_timeout);
+  status.opened();
+  if (backend->has_lock()) {
+    status.lock_told(backend->lock_status());
+  }
   for (const auto& option : backend->core_options()) {
     if (option.key == "poll_us") {
       const auto limit = parse_poll_limit(option.value);
@@ -138,8 +127,12 @@ void Device::Impl::join_copies() {
 
 void Device::Impl::close_all() {
   lock = {};
-  backend.reset();  // before the engine's memory: until close returns, the handler may be about to
-                    // complete something
+  if (backend != nullptr) {
+    const StatusBoard::Task task(status, "closing the backend");
+    backend.reset();  // before the engine's memory: until close returns, the handler may be about
+                      // to complete something
+  }
+  status.closed();
   engine.reset();
   if (copy_lun != nullptr) {
     settings.copies->remove(copy_lun);
@@ -176,7 +169,7 @@ void Device::Impl::add(kernel::Reply& reply) {
     log::error(lun, "not added: {}", result.error().message);
     close_all();  // before the reply: the kernel frees the mailbox when it learns of the failure
     reply.send(-result.error().code);
-    set_state(State::kClosed);
+    set_state(State::kClosed, result.error().message);
     return;
   }
   log::info(lun, "added: {}/{}, {} bytes in blocks of {}", name.subtype, name.config,
@@ -211,8 +204,8 @@ void Device::Impl::adopt(std::chrono::milliseconds next_retry) {
   }
   const auto result = open_adopted();
   if (result) {
-    log::info(lun, "adopted: {}/{}, {} bytes in blocks of {}", name.subtype, name.config,
-              attributes.size, attributes.block_size);
+    log::info(lun, "adopted: {}/{}, {} bytes in blocks of {}{}", name.subtype, name.config,
+              attributes.size, attributes.block_size, status.outage());
     set_state(State::kRunning);
     return;
   }
@@ -221,17 +214,21 @@ void Device::Impl::adopt(std::chrono::milliseconds next_retry) {
   close_all();
   if (vanished) {
     log::warning(lun, "vanished while it was adopted: {}", result.error().message);
-    set_state(State::kClosed);
+    set_state(State::kClosed, result.error().message);
     return;
   }
-  log::error(lun, "cannot be served: {}; initiators get BUSY, next try in {} s",
-             result.error().message,
-             std::chrono::duration_cast<std::chrono::seconds>(next_retry).count());
-  set_state(State::kRetrying);
+  state.store(State::kRetrying, std::memory_order_release);
+  status.will_retry(result.error().message, next_retry);
   strand.wait_for_post(next_retry);
   strand.post([this, next_retry] {
     adopt(std::min<std::chrono::milliseconds>(next_retry * 2, kLongestRetry));
   });
+}
+
+void Device::Impl::finish_commands() {
+  const StatusBoard::Task task(status, "finishing commands");
+  while (engine != nullptr && !engine->stop(std::chrono::steady_clock::now() + kStopPatience)) {
+  }
 }
 
 void Device::Impl::remove(kernel::Reply& reply) {
@@ -241,14 +238,7 @@ void Device::Impl::remove(kernel::Reply& reply) {
     return;
   }
   set_state(State::kRemoving);
-  while (engine != nullptr && !engine->stop(std::chrono::steady_clock::now() + kRemovalPatience)) {
-    log::error(lun,
-               "handler {} still has not answered commands; the kernel's device goes, our part of "
-               "it stays "
-               "until the handler does answer",
-               name.subtype);
-    reply.send(0);
-  }
+  finish_commands();
   close_all();
   log::info(lun, "removed");
   reply.send(0);
@@ -259,15 +249,18 @@ void Device::Impl::shut_down(std::chrono::steady_clock::time_point deadline) {
   if (state.load() == State::kClosed) {
     return;
   }
-  set_state(State::kRemoving);
+  set_state(State::kRemoving, "the daemon ends");
   if (lock.settling) {
     pass_commands();  // or initiators get BUSY until the next daemon has adopted the LUN
   }
-  if (engine != nullptr && !engine->stop(deadline)) {
-    log::error(lun,
-               "handler {} has not answered commands in time; they are left to the next daemon",
-               name.subtype);
-    return;
+  if (engine != nullptr) {
+    const StatusBoard::Task task(status, "finishing commands");
+    if (!engine->stop(deadline)) {
+      log::error(lun,
+                 "handler {} has not answered commands in time; they are left to the next daemon",
+                 name.subtype);
+      return;
+    }
   }
   close_all();
   set_state(State::kClosed);
@@ -277,10 +270,11 @@ void Device::Impl::recover_ring() {
   if (state.load() != State::kRunning) {
     return;
   }
-  while (!engine->stop(std::chrono::steady_clock::now() + kRemovalPatience)) {
+  if (!engine->stop(std::chrono::steady_clock::now() + kStopPatience)) {
     log::error(lun,
                "handler {} still has not answered commands; the ring can't be reset before it does",
                name.subtype);
+    finish_commands();
   }
   const auto result = set_blocked(true)
                           .and_then([this] { return reset_ring(); })
@@ -291,7 +285,7 @@ void Device::Impl::recover_ring() {
     log::error(lun, "the ring could not be reset: {}; the LUN is closed and opened anew",
                result.error().message);
     close_all();
-    set_state(State::kOpening);
+    set_state(State::kOpening, result.error().message);
     adopt(kFirstRetry);
   } else if (lock.settling) {
     begin_settling();  // the loop forgot it
@@ -300,9 +294,9 @@ void Device::Impl::recover_ring() {
 
 Device::Device(kernel::KernelPort& kernel, const plugin::Registry& registry,
                const Settings& settings, kernel::DeviceName name, uint32_t minor,
-               StateChanged state_changed)
+               StatusChanged status_changed)
     : impl_(std::make_unique<Impl>(kernel, registry, settings, std::move(name), minor,
-                                   std::move(state_changed))) {}
+                                   std::move(status_changed))) {}
 
 Device::~Device() = default;
 
@@ -344,6 +338,10 @@ void Device::shut_down(std::chrono::steady_clock::time_point deadline) {
 
 State Device::state() const {
   return impl_->state.load(std::memory_order_acquire);
+}
+
+LunStatus Device::status() {
+  return impl_->status.read();
 }
 
 const kernel::DeviceName& Device::name() const {

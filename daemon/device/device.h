@@ -8,6 +8,7 @@
 #include <string>
 
 #include "copy/copy_manager.h"
+#include "device/lun_status.h"
 #include "device/way_reader.h"
 #include "kernel/kernel_port.h"
 #include "plugin/registry.h"
@@ -25,25 +26,16 @@ struct Settings {
   std::shared_ptr<WayReader> ways{};
 };
 
-enum class State {
-  kOpening,   // the backend is being opened for the first time
-  kRunning,   // serving commands
-  kRetrying,  // adopted, but the backend can't be opened: initiators get BUSY, opening is retried
-  kRemoving,  // no new commands; what is in flight is being finished
-  kClosed,    // nothing of it is left
-};
-[[nodiscard]] const char* to_string(State state);
-
 // One LUN from ADDED (or adoption) to REMOVED. Every call returns at once: the work is done on the
 // LUN's own control strand, one piece after the other, so that a slow backend costs this LUN alone.
 class Device {
  public:
-  // Called on the LUN's strand whenever the state changes; must not block or call back into the
-  // device.
-  using StateChanged = std::function<void(State)>;
+  // status() tells something new. Called on any thread, and not again before status() was read;
+  // must not block or call back into the device.
+  using StatusChanged = StatusBoard::Changed;
 
   Device(kernel::KernelPort& kernel, const plugin::Registry& registry, const Settings& settings,
-         kernel::DeviceName name, uint32_t minor, StateChanged state_changed);
+         kernel::DeviceName name, uint32_t minor, StatusChanged status_changed);
   // Waits for the strand. State must be kClosed, or shut down.
   ~Device();
   Device(const Device&) = delete;
@@ -60,7 +52,7 @@ class Device {
   void reconfigure(kernel::Change change, kernel::Reply reply);
 
   // The kernel removes the device: finish what is in flight, close, reply, kClosed. No configfs
-  // access.
+  // access. That takes as long as the handler takes; who won't wait replies himself.
   void remove(kernel::Reply reply);
 
   // The daemon ends: take nothing more from the ring, finish what is in flight, close, kClosed.
@@ -70,6 +62,7 @@ class Device {
 
   // Any thread.
   [[nodiscard]] State state() const;
+  [[nodiscard]] LunStatus status();
   [[nodiscard]] const kernel::DeviceName& name() const;
   [[nodiscard]] uint32_t minor() const;
 

@@ -28,7 +28,7 @@ void Device::Impl::event(tcmud_event what) {
 }
 
 void Device::Impl::backend_state(tcmud_backend_state now, const char* why) {
-  log::at(now == TCMUD_BACKEND_UP ? log::Level::kInfo : log::Level::kError, lun, "{}", why);
+  status.backend_told(now, why);
 }
 
 void Device::Impl::publish_view(bool capacity_changed) {
@@ -49,9 +49,11 @@ Result<void> Device::Impl::resize(uint64_t bytes) {
   if (bytes == attributes.size) {
     return {};
   }
+  const StatusBoard::Task task(status, "resizing the backend");
   return backend->resize(bytes).map([this, bytes] {
     log::info(lun, "resized from {} to {} bytes", attributes.size, bytes);
     attributes.size = bytes;
+    status.set_size(bytes, attributes.block_size);
     publish_view(true);
   });
 }

@@ -19,25 +19,23 @@
 // For device.cpp, how a LUN comes and goes, and device_changes.cpp, how it changes in between.
 namespace tcmud::device {
 
-// Everything but the constructor, state() and LoopOwner's calls runs on the strand.
+// Everything but the constructor, state(), the status and LoopOwner's calls runs on the strand.
 struct Device::Impl final : LoopOwner, private plugin::HandlerNews {
   Impl(kernel::KernelPort& kernel_port, const plugin::Registry& handlers, const Settings& defaults,
-       kernel::DeviceName device_name, uint32_t uio_minor, StateChanged on_change)
+       kernel::DeviceName device_name, uint32_t uio_minor, StatusChanged on_change)
       : kernel(kernel_port),
         registry(handlers),
         settings(defaults),
         name(std::move(device_name)),
         lun(name.lun()),
         minor(uio_minor),
-        state_changed(std::move(on_change)) {
+        status(lun, std::move(on_change)) {
     modes.third_party_copy = settings.copies != nullptr;
   }
 
-  void set_state(State next) {
+  void set_state(State next, std::string reason = {}) {
     state.store(next, std::memory_order_release);
-    if (state_changed) {
-      state_changed(next);
-    }
+    status.set_state(next, std::move(reason));
   }
 
   // --- opening and closing ---
@@ -47,6 +45,7 @@ struct Device::Impl final : LoopOwner, private plugin::HandlerNews {
   Result<void> attach_ring();
   Result<void> start_engine();
   Result<void> open_adopted();
+  void finish_commands();
   void close_all();
   // To be published: copies go by it, too.
   [[nodiscard]] View view();
@@ -88,7 +87,7 @@ struct Device::Impl final : LoopOwner, private plugin::HandlerNews {
     uint64_t ticket = 0;
   };
   void want_lock();
-  void acquire_lock(const tcmud_lock_status& status);
+  void acquire_lock(const tcmud_lock_status& now);
   void lock_changed();
   void begin_settling();
   void end_settling();
@@ -97,7 +96,7 @@ struct Device::Impl final : LoopOwner, private plugin::HandlerNews {
   void move_lock(const StatesWanted& wanted);
   // True: something was changed, and the view published.
   bool show_lock_in_groups();
-  bool show_in_groups(const tcmud_lock_status& status);
+  bool show_in_groups(const tcmud_lock_status& now);
 
   // --- LoopOwner: from the loop ---
 
@@ -158,8 +157,8 @@ struct Device::Impl final : LoopOwner, private plugin::HandlerNews {
   const kernel::DeviceName name;
   const std::string lun;
   const uint32_t minor;
-  const StateChanged state_changed;
-  std::atomic<State> state{State::kOpening};  // set on the strand, read anywhere
+  StatusBoard status;
+  std::atomic<State> state{State::kOpening};  // the board's, to be asked often; set on the strand
   std::atomic<bool> refreshing{false};        // a refresh is to come: one is enough
   std::atomic<bool> reading_ways{false};      // so it is with ways, until they are posted
   std::atomic<bool> wanting_lock{false};      // so it is with the lock

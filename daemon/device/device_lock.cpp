@@ -22,8 +22,8 @@ bool is_held(uint32_t state) {
   return state == TCMUD_LOCK_ACQUIRED || state == TCMUD_LOCK_ENABLED;
 }
 
-const char* holder_of(const tcmud_lock_status& status) {
-  return status.holder[0] != '\0' ? status.holder : "another host";
+const char* holder_of(const tcmud_lock_status& now) {
+  return now.holder[0] != '\0' ? now.holder : "another host";
 }
 
 }  // namespace
@@ -33,27 +33,27 @@ void Device::Impl::want_lock() {
   if (engine == nullptr || lock.settling) {
     return;  // whoever waits is answered when the engine ends, or has settled
   }
-  const tcmud_lock_status status = backend->lock_status();
-  if (status.state == TCMUD_LOCK_ENABLED) {
+  const tcmud_lock_status now = backend->lock_status();
+  if (now.state == TCMUD_LOCK_ENABLED) {
     fail_waiting(Lockless::kBusy);  // it became ours in between: to be repeated, and then done
     return;
   }
   read_configfs();
   if (moves_explicitly(attributes.port_groups.groups)) {
-    tcmud_lock_status not_ours = status;
+    tcmud_lock_status not_ours = now;
     not_ours.state = TCMUD_LOCK_FOREIGN;  // even if nobody has it: initiators shall ask for it
     show_in_groups(not_ours);
     engine->post([](Dispatcher& dispatcher) { dispatcher.release_lockless(Lockless::kStandby); });
     return;
   }
-  acquire_lock(status);
+  acquire_lock(now);
 }
 
-void Device::Impl::acquire_lock(const tcmud_lock_status& status) {
+void Device::Impl::acquire_lock(const tcmud_lock_status& now) {
   if (std::exchange(lock.acquiring, true)) {
     return;
   }
-  lock.attempts = status.attempts;
+  lock.attempts = now.attempts;
   backend->acquire_lock(our_group(attributes.port_groups.groups));
 }
 
@@ -61,30 +61,31 @@ void Device::Impl::lock_changed() {
   if (engine == nullptr || !backend->has_lock()) {
     return;
   }
-  const tcmud_lock_status status = backend->lock_status();
-  const bool held = is_held(status.state);
-  if (status.state == TCMUD_LOCK_ACQUIRED && !lock.settling) {
+  const tcmud_lock_status now = backend->lock_status();
+  const bool held = is_held(now.state);
+  status.lock_told(now);
+  if (now.state == TCMUD_LOCK_ACQUIRED && !lock.settling) {
     begin_settling();
   }
-  if (lock.acquiring && !held && status.attempts > lock.attempts) {
+  if (lock.acquiring && !held && now.attempts > lock.attempts) {
     lock.acquiring = false;
     log::warning(lun, "the lock is not to be had now, {} has it; initiators get BUSY",
-                 holder_of(status));
+                 holder_of(now));
     fail_waiting(Lockless::kBusy);
   }
   // What came of the settling is told at its end.
-  if (lock.settling || (status.state == lock.told_state && status.group == lock.told_group)) {
+  if (lock.settling || (now.state == lock.told_state && now.group == lock.told_group)) {
     return;
   }
   if (!held && is_held(lock.told_state)) {
     engine->post([](Dispatcher& dispatcher) { dispatcher.set_lock_enabled(false); });
     log::info(lun, "the lock is no longer ours: {} has it",
-              status.state == TCMUD_LOCK_FREE ? "nobody" : holder_of(status));
+              now.state == TCMUD_LOCK_FREE ? "nobody" : holder_of(now));
   }
-  lock.told_state = status.state;
-  lock.told_group = status.group;
+  lock.told_state = now.state;
+  lock.told_group = now.group;
   read_configfs();
-  show_in_groups(status);
+  show_in_groups(now);
 }
 
 void Device::Impl::begin_settling() {
@@ -103,15 +104,16 @@ void Device::Impl::end_settling() {
     return;
   }
   backend->enable_lock();
-  const tcmud_lock_status status = backend->lock_status();
-  const bool enabled = status.state == TCMUD_LOCK_ENABLED;
+  const tcmud_lock_status now = backend->lock_status();
+  const bool enabled = now.state == TCMUD_LOCK_ENABLED;
+  status.lock_told(now);
   engine->post([enabled](Dispatcher& dispatcher) { dispatcher.set_lock_enabled(enabled); });
   if (enabled) {
     log::info(lun, "the lock is ours");
-    lock.told_state = status.state;
-    lock.told_group = status.group;
+    lock.told_state = now.state;
+    lock.told_group = now.group;
     read_configfs();
-    show_in_groups(status);
+    show_in_groups(now);
     for (const StatesWanted& wanted : std::exchange(lock.waiting, {})) {
       put_states_in_force(wanted.requests, wanted.ticket);
     }
@@ -166,15 +168,15 @@ void Device::Impl::move_lock(const StatesWanted& wanted) {
     activates |= active;
     gives_up |= ours && !active;
   }
-  const tcmud_lock_status status = backend->lock_status();
-  if (activates && status.state != TCMUD_LOCK_ENABLED) {
+  const tcmud_lock_status now = backend->lock_status();
+  if (activates && now.state != TCMUD_LOCK_ENABLED) {
     lock.waiting.push_back(wanted);
     if (!lock.settling) {
-      acquire_lock(status);
+      acquire_lock(now);
     }
     return;
   }
-  if (gives_up && !activates && is_held(status.state)) {
+  if (gives_up && !activates && is_held(now.state)) {
     backend->release_lock();
   }
   put_states_in_force(wanted.requests, wanted.ticket);
@@ -184,8 +186,8 @@ bool Device::Impl::show_lock_in_groups() {
   return backend->has_lock() && show_in_groups(backend->lock_status());
 }
 
-bool Device::Impl::show_in_groups(const tcmud_lock_status& status) {
-  const auto changes = states_for_lock(attributes.port_groups.groups, status);
+bool Device::Impl::show_in_groups(const tcmud_lock_status& now) {
+  const auto changes = states_for_lock(attributes.port_groups.groups, now);
   if (changes.empty()) {
     return false;
   }

@@ -45,12 +45,18 @@ Emulation::Step fail_with(Slot& slot, int32_t status, uint64_t info) {
   return Emulation::Step::kFailed;
 }
 
+// Does it reach into more than one aligned unit of so many bytes? 0 = there are no units.
+bool crosses(const scsi::BlockRequest& block, uint32_t unit) {
+  return unit != 0 && block.offset / unit != (block.offset + block.length - 1) / unit;
+}
+
 }  // namespace
 
 bool Emulation::wanted(const scsi::BlockRequest& block, const View& view) {
   switch (block.op) {
     case BlockOp::kCompareAndWrite:
-      return view.props.compare_and_write != TCMUD_NATIVE;
+      return view.props.compare_and_write != TCMUD_NATIVE ||
+             crosses(block, view.props.compare_and_write_unit);
     case BlockOp::kOrWrite:
     case BlockOp::kVerify:
     case BlockOp::kVerifyData:

@@ -29,7 +29,8 @@ Loop::Loop(kernel::Ring& ring, const kernel::UioPort& port, plugin::Backend& bac
       dispatcher_(std::move(view), slab, scratch, ring.has_read_length(), lun),
       lun_(lun),
       owner_(owner),
-      blocking_(backend.props().model == TCMUD_MODEL_BLOCKING) {}
+      blocking_(backend.props().model == TCMUD_MODEL_BLOCKING),
+      has_events_(!blocking_ && backend.props().event_fd >= 0) {}
 
 bool Loop::turn(bool hold) {
   bool did = read_posts();
@@ -42,7 +43,7 @@ bool Loop::turn(bool hold) {
     batch_open_ = false;
     backend_.flush_batch();
   }
-  if (in_handler_ > 0) {
+  if (in_handler_ > 0 || has_events_) {
     did |= backend_.reap();
     did |= drain_completed();
   }

@@ -145,6 +145,7 @@ class Loop final : plugin::CompletionSink {
   const std::string lun_;
   LoopOwner& owner_;
   const bool blocking_;
+  const bool has_events_;  // the handler's descriptor wakes us, also when it has no request
   std::function<void()> waker_;
 
   // Loop role only.

@@ -143,12 +143,18 @@ std::optional<api::Refusal> Cluster::configure(const Options& options, uint32_t 
 
   // Written data is on its way to the disks, not in a cache of ours, unless that is asked for.
   set("rbd_cache", options.cache ? "true" : "false");
-  // Writes go out of the initiator's own pages. They don't change under way: the ring's space is
-  // not used again before the command is answered, which librbd lets us do only when it has let go
-  // of them. With the cache that would be when they leave the cache.
-  set("rbd_disable_zero_copy_writes", options.cache ? "true" : "false");
+  // librbd 16 without the copy waits until nobody has the buffer any more before it ends a write,
+  // and forgets to let go of it where a write is refused early, as a fenced client's are: it never
+  // ends.
+  set("rbd_disable_zero_copy_writes", "true");
   // Only this host has the log that such a cache keeps, but another one may take the image over.
   set("rbd_persistent_cache_mode", "disabled");
+  // An owner of the image's lock that is taken for dead must never write again, also if it was only
+  // paused, and for longer than the hour that Ceph's monitors keep a client out by themselves.
+  set("rbd_blocklist_on_break_lock", "true");
+  if (get("rbd_blocklist_expire_seconds") == "0") {
+    set("rbd_blocklist_expire_seconds", "86400");
+  }
   // A LUN's submitting thread must not wait for those before it. How much is under way is limited
   // by the ring.
   set("objecter_inflight_ops", "65536");
@@ -170,8 +176,7 @@ void Cluster::set_command_timeout(const Options& options, uint32_t command_secon
   const uint32_t grace = get_seconds("osd_heartbeat_grace") + get_seconds("osd_heartbeat_interval");
   osd_op_timeout_ =
       choose_osd_op_timeout(options.osd_op_timeout, *configured_timeout_, grace, command_seconds);
-  const uint32_t mon =
-      options.mon_op_timeout > 0 ? options.mon_op_timeout : osd_op_timeout_;
+  const uint32_t mon = options.mon_op_timeout > 0 ? options.mon_op_timeout : osd_op_timeout_;
   set("rados_osd_op_timeout", std::to_string(osd_op_timeout_));
   set("rados_mon_op_timeout", std::to_string(mon));
   set("client_mount_timeout", std::to_string(mon));
@@ -203,8 +208,8 @@ std::optional<std::string> Cluster::ask_monitors(const std::string& command) con
   char* status = nullptr;
   size_t out_length = 0;
   size_t status_length = 0;
-  const int r = ceph_->mon_command(rados_, commands, 1, "", 0, &out, &out_length, &status,
-                                   &status_length);
+  const int r =
+      ceph_->mon_command(rados_, commands, 1, "", 0, &out, &out_length, &status, &status_length);
   std::optional<std::string> answer;
   if (r >= 0) {
     answer = std::string(out != nullptr ? out : "", out != nullptr ? out_length : 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One connection to a Ceph cluster. A LUN has one of its own: Ceph's service map and the performance
-// counters that the manager shows are those of a connection.
+// One connection to a Ceph cluster. A LUN has one of its own: Ceph's service map and the
+// performance counters that the manager shows are those of a connection.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ struct ServiceStatus {
 
 class Cluster {
  public:
-  // Connects; waits no longer than the time-outs say. `command_seconds` is after how long the kernel
-  // answers in our place, 0 = never.
+  // Connects; waits no longer than the time-outs say. `command_seconds` is after how long the
+  // kernel answers in our place, 0 = never.
   static api::Result<Cluster> connect(const Ceph& ceph, const Options& options,
                                       uint32_t command_seconds);
   Cluster(Cluster&& other) noexcept;
@@ -51,8 +51,7 @@ class Cluster {
   [[nodiscard]] bool rotational(const std::string& pool) const;
 
  private:
-  Cluster(const Ceph& ceph, rados_t rados)
-      : ceph_(&ceph), rados_(rados) {}
+  Cluster(const Ceph& ceph, rados_t rados) : ceph_(&ceph), rados_(rados) {}
 
   std::optional<api::Refusal> configure(const Options& options, uint32_t command_seconds);
   void set(const char* key, const std::string& value);

@@ -28,14 +28,6 @@ api::Result<std::unique_ptr<Connection>> Connection::open(const Ceph& ceph, cons
   if (!session) {
     return session.refusal();
   }
-  if (connection->keeper_ && !(*session)->geometry().exclusive_lock) {
-    return api::Refusal{
-        EINVAL, "rbd: image " + options.spec() +
-                    " lacks the feature exclusive-lock, without which two gateways could write at "
-                    "once; rbd feature enable " +
-                    options.spec() +
-                    " exclusive-lock, or add ;nolock if this is the only one that ever writes"};
-  }
   connection->live_ = std::move(*session);
   connection->current_ = connection->live_.get();
   const Geometry& geometry = connection->current_->geometry();
@@ -44,6 +36,7 @@ api::Result<std::unique_ptr<Connection>> Connection::open(const Ceph& ceph, cons
   if (connection->keeper_) {
     connection->keeper_->attach(*connection->live_->lock());
   }
+  connection->control_.go();
   return connection;
 }
 
@@ -52,6 +45,7 @@ Connection::Connection(const Ceph& ceph, const Options& options, const api::Open
       options_(options),
       device_(args.device),
       event_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  control_.hold();  // what is posted while the first session opens finds it open
   if (options.lock && !options.read_only) {
     LockTasks& tasks = *this;
     keeper_.emplace(options.spec(), std::chrono::milliseconds(options.lock_hold_ms), device_, gate_,
@@ -132,19 +126,17 @@ void Connection::check_size() {
   if (live_->image().current_size(size) < 0 || size == live_->io().size()) {
     return;
   }
-  device_.log(TCMUD_LOG_INFO, "rbd: image " + options_.spec() + " now has " +
-                                  std::to_string(size) + " bytes, it had " +
-                                  std::to_string(live_->io().size()));
+  device_.log(TCMUD_LOG_INFO, "rbd: image " + options_.spec() + " now has " + std::to_string(size) +
+                                  " bytes, it had " + std::to_string(live_->io().size()));
   live_->io().set_size(size);
   device_.event(TCMUD_EVENT_RESIZED);
 }
 
 void Connection::check_speed(uint32_t notices) {
   if ((notices & kTimedOut) != 0) {
-    tell(TCMUD_BACKEND_SLOW,
-         "requests to image " + options_.spec() + " were not answered in " +
-             std::to_string(live_->cluster().osd_op_timeout()) +
-             " s: are all OSDs of its pool up? See ceph health detail");
+    tell(TCMUD_BACKEND_SLOW, "requests to image " + options_.spec() + " were not answered in " +
+                                 std::to_string(live_->cluster().osd_op_timeout()) +
+                                 " s: are all OSDs of its pool up? See ceph health detail");
   } else if ((notices & kAnswered) != 0) {
     tell(TCMUD_BACKEND_UP, "image " + options_.spec() + " answers again");
   }
@@ -205,6 +197,8 @@ void Connection::take_over(std::unique_ptr<Session> session) {
   if (resized) {
     device_.event(TCMUD_EVENT_RESIZED);
   }
+  // What it told before it was the live one nobody has read.
+  control_.post([this] { read_news(); });
 }
 
 void Connection::close_old(const Session* adopted) {

@@ -85,8 +85,8 @@ class Connection final : public SessionOwner, private LockTasks {
   int event_fd_ = -1;
   bool rotational_ = true;
 
-  Session* current_ = nullptr;              // the loop's
-  std::atomic<Session*> next_{nullptr};     // for the loop to take over; released and acquired
+  Session* current_ = nullptr;           // the loop's
+  std::atomic<Session*> next_{nullptr};  // for the loop to take over; released and acquired
   std::atomic<int32_t> unusable_status_{TCMUD_BUSY};  // alone
   std::atomic<uint64_t> timed_out_{0};                // alone
 

@@ -14,6 +14,19 @@ void ControlThread::post_after(std::chrono::milliseconds delay, std::function<vo
     return;
   }
   tasks_.emplace(Clock::now() + delay, std::move(task));
+  wake();
+}
+
+void ControlThread::go() {
+  const std::lock_guard lock(mutex_);
+  held_ = false;
+  wake();
+}
+
+void ControlThread::wake() {
+  if (held_ || stopped_ || tasks_.empty()) {
+    return;
+  }
   if (running_) {
     changed_.notify_one();
     return;

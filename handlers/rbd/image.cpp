@@ -24,15 +24,15 @@ api::Result<std::string> read_passphrase(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) {
     const int error = errno;
-    return api::Refusal{error, "rbd: cannot open passphrase_file " + path + ": " +
-                                   std::strerror(error)};
+    return api::Refusal{error,
+                        "rbd: cannot open passphrase_file " + path + ": " + std::strerror(error)};
   }
   std::string text(kMaxPassphrase + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(in.gcount()));
   if (in.bad() || text.empty() || text.size() > kMaxPassphrase) {
-    return api::Refusal{EINVAL, "rbd: passphrase_file " + path +
-                                    " is empty, longer than 512 KiB or unreadable"};
+    return api::Refusal{
+        EINVAL, "rbd: passphrase_file " + path + " is empty, longer than 512 KiB or unreadable"};
   }
   return text;
 }
@@ -42,9 +42,9 @@ api::Result<std::string> read_passphrase(const std::string& path) {
 api::Result<Image> Image::open(const Ceph& ceph, const Cluster& cluster, const Options& options) {
   rados_ioctx_t pool = nullptr;
   if (const int r = ceph.ioctx_create(cluster.handle(), options.pool.c_str(), &pool); r < 0) {
-    return cannot("use pool " + options.pool, r,
-                  r == -ENOENT ? "; make it (ceph osd pool create, rbd pool init) or name another"
-                               : "");
+    return cannot(
+        "use pool " + options.pool, r,
+        r == -ENOENT ? "; make it (ceph osd pool create, rbd pool init) or name another" : "");
   }
   Image image(ceph, pool);
   ceph.ioctx_set_namespace(pool, options.name_space.c_str());
@@ -100,6 +100,8 @@ std::optional<api::Refusal> Image::open_image(const Options& options) {
     remedy = "; this client needs the capabilities 'profile rbd' for the pool";
   } else if (r == -EROFS) {
     remedy = "; add ;readonly, or promote the image";
+  } else if (r == -ESHUTDOWN) {
+    remedy = "; the cluster has fenced this host (ceph osd blocklist ls)";
   } else if (r == -ETIMEDOUT) {
     remedy = "; its OSDs don't answer";
   }
@@ -154,6 +156,7 @@ std::optional<api::Refusal> Image::learn(const Cluster& cluster, const Options& 
     geometry_.id = id.data();
   }
   geometry_.object_size = info.obj_size;
+  geometry_.stripe_unit = stripe_unit;
   geometry_.stripe_width = stripe_unit * stripe_count;
   geometry_.journal = (features & RBD_FEATURE_JOURNALING) != 0;
   geometry_.exclusive_lock = (features & RBD_FEATURE_EXCLUSIVE_LOCK) != 0;
@@ -162,8 +165,8 @@ std::optional<api::Refusal> Image::learn(const Cluster& cluster, const Options& 
   geometry_.data_pool = options.pool;
   std::array<char, 256> name{};
   const int64_t pool_id = ceph_->get_data_pool_id(image_);
-  if (pool_id >= 0 && ceph_->pool_reverse_lookup(cluster.handle(), pool_id, name.data(),
-                                                 name.size()) >= 0) {
+  if (pool_id >= 0 &&
+      ceph_->pool_reverse_lookup(cluster.handle(), pool_id, name.data(), name.size()) >= 0) {
     geometry_.data_pool = name.data();
   }
   return std::nullopt;
@@ -189,6 +192,8 @@ void Image::learn_configuration() {
     const std::string_view value = options[static_cast<size_t>(i)].value;
     if (key == "rbd_cache") {
       geometry_.cache = value == "true";
+    } else if (key == "rbd_blocklist_on_break_lock") {
+      geometry_.fences = value == "true";
     } else if (key == "rbd_discard_granularity_bytes") {
       geometry_.discard_granularity =
           std::min(api::parse_number(value).value_or(0), geometry_.object_size);

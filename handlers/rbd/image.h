@@ -17,14 +17,16 @@ namespace tcmud::rbd {
 struct Geometry {
   std::string id;
   std::string data_pool;
-  uint64_t size = 0;                  // bytes; of an encrypted image, those within
-  uint64_t object_size = 0;           // bytes
-  uint64_t stripe_width = 0;          // bytes that go once around the objects of a set
-  uint64_t discard_granularity = 0;   // bytes; smaller pieces of an object are not given back
-  bool cache = false;                 // written data may be in librbd's cache alone
-  bool journal = false;               // a flush has work to do for the journal
-  bool exclusive_lock = false;        // the image has this feature
+  uint64_t size = 0;                 // bytes; of an encrypted image, those within
+  uint64_t object_size = 0;          // bytes
+  uint64_t stripe_unit = 0;          // bytes that lie together in an object
+  uint64_t stripe_width = 0;         // bytes that go once around the objects of a set
+  uint64_t discard_granularity = 0;  // bytes; smaller pieces of an object are not given back
+  bool cache = false;                // written data may be in librbd's cache alone
+  bool journal = false;              // a flush has work to do for the journal
+  bool exclusive_lock = false;       // the image has this feature
   bool encrypted = false;
+  bool fences = true;  // whoever loses the lock by force is shut out
 };
 
 // An open image of a pool. The connection outlives it.

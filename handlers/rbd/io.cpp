@@ -90,11 +90,10 @@ int32_t Io::hand_over(tcmud_request& request) {
         r = ceph_.aio_flush(image_, completion);
         break;
       case TCMUD_OP_WRITE_ZEROES:
-        r = ceph_.aio_write_zeroes(image_, request.offset, request.length, completion,
-                                   (request.flags & TCMUD_FLAG_MAY_UNMAP) != 0
-                                       ? 0
-                                       : RBD_WRITE_ZEROES_FLAG_THICK_PROVISION,
-                                   0);
+        r = ceph_.aio_write_zeroes(
+            image_, request.offset, request.length, completion,
+            (request.flags & TCMUD_FLAG_MAY_UNMAP) != 0 ? 0 : RBD_WRITE_ZEROES_FLAG_THICK_PROVISION,
+            0);
         break;
       case TCMUD_OP_WRITE_SAME:
         r = write_same(request, completion);
@@ -171,9 +170,8 @@ int Io::compare_and_write(tcmud_request& request, rbd_completion_t completion) {
     data = expected + request.length;
   }
   context.mismatch = TCMUD_NO_INFO;
-  return static_cast<int>(ceph_.aio_compare_and_write(image_, request.offset, request.length,
-                                                      expected, data, completion,
-                                                      &context.mismatch, 0));
+  return static_cast<int>(ceph_.aio_compare_and_write(
+      image_, request.offset, request.length, expected, data, completion, &context.mismatch, 0));
 }
 
 void Io::undo(tcmud_request& request) {
@@ -239,7 +237,9 @@ int32_t Io::failed(const tcmud_request& request, int error, uint64_t& info) {
   switch (error) {
     case EILSEQ:
       if (request.op == TCMUD_OP_COMPARE_AND_WRITE) {
-        info = api::context<Context>(request).mismatch;
+        // librbd 16 means an offset in the compared data, and adds that of its object to it; others
+        // may mean one in the image. The unit is what they agree about.
+        info = api::context<Context>(request).mismatch % kCompareAndWriteUnit;
         return TCMUD_MISCOMPARE;
       }
       break;
@@ -255,6 +255,7 @@ int32_t Io::failed(const tcmud_request& request, int error, uint64_t& info) {
     case ESHUTDOWN:
       observer_.notice(kFenced);
       break;
+    case EPERM:
     case ENOENT:
       observer_.notice(kGone);
       break;

@@ -16,12 +16,12 @@ namespace tcmud::rbd {
 
 // What the ends of requests, and callbacks of librbd's, tell of the image. Bits.
 enum Notice : uint32_t {
-  kFenced = 1u << 0,         // the cluster refuses this client
-  kGone = 1u << 1,           // the image or its pool are not there any more
-  kTimedOut = 1u << 2,       // a request was not answered in time
-  kAnswered = 1u << 3,       // a request was, after such a one
-  kLockRefused = 1u << 4,    // a write came back because the lock isn't ours
-  kHeaderChanged = 1u << 5   // size, snapshots, metadata, ...
+  kFenced = 1u << 0,        // the cluster refuses this client
+  kGone = 1u << 1,          // the image or its pool are not there any more
+  kTimedOut = 1u << 2,      // a request was not answered in time
+  kAnswered = 1u << 3,      // a request was, after such a one
+  kLockRefused = 1u << 4,   // a write came back because the lock isn't ours
+  kHeaderChanged = 1u << 5  // size, snapshots, metadata, ...
 };
 
 class Observer {
@@ -31,6 +31,9 @@ class Observer {
   // request that timed out.
   virtual void notice(uint32_t notices) = 0;
 };
+
+// What librbd compares and writes as one: within so many bytes, from a multiple of them on.
+inline constexpr uint32_t kCompareAndWriteUnit = 512;
 
 class Io;
 
@@ -44,9 +47,9 @@ struct Context {
 };
 
 struct IoTraits {
-  bool flush = false;      // a completed write may be volatile, or an ordered journal is kept
+  bool flush = false;  // a completed write may be volatile, or an ordered journal is kept
   bool read_only = false;
-  uint64_t size = 0;       // bytes of the image
+  uint64_t size = 0;  // bytes of the image
 };
 
 class Io {

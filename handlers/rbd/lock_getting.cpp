@@ -151,13 +151,18 @@ LockKeeper::Step LockKeeper::fence(const std::string& owner) {
     return Step::kAgain;
   }
   log(TCMUD_LOG_WARNING, owner + " has it and does not give it up; fencing it (osd blocklist)");
+  const Clock::time_point begin = tasks_.now();
   const int r = client_->break_lock(owner);
-  if (r >= 0 || r == -EBUSY || r == -EAGAIN || r == -ENOENT) {
+  if (r >= 0) {
+    const auto took = std::chrono::ceil<milliseconds>(tasks_.now() - begin).count();
+    log(TCMUD_LOG_WARNING, owner + " was fenced in " + std::to_string(took) + " ms");
+    return Step::kAgain;
+  }
+  if (r == -EBUSY || r == -EAGAIN || r == -ENOENT) {
     return Step::kAgain;
   }
   return fail("cannot fence " + owner +
-                  ", which has it (does this client have the capabilities "
-                  "mon 'profile rbd'?)",
+                  ", which has it (does this client have the capabilities mon 'profile rbd'?)",
               r);
 }
 

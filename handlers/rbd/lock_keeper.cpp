@@ -261,6 +261,7 @@ void LockKeeper::deaf() {
 }
 
 void LockKeeper::look() {
+  verify();
   {
     const std::lock_guard lock(mutex_);
     if (client_ == nullptr || ours()) {

@@ -59,7 +59,7 @@ class LockKeeper final : public LockListener {
   void attach(LockClient& client);
   // The session is fenced, or its image is gone. Its client is not used any more.
   void detach();
-  // The image's header changed: the lock may have another owner.
+  // The image's header changed: the lock may have another owner, or the image no lock any more.
   void look();
   // A write came back because the lock is not ours.
   void suspect();

@@ -123,8 +123,8 @@ class OptionReader {
   std::optional<api::Refusal> number(uint32_t& out, uint64_t most, const char* unit) const {
     const std::optional<uint64_t> value = api::parse_number(value_);
     if (!value || *value > most) {
-      return refuse(std::string(key_) + "=\"" + std::string(value_) +
-                    "\" is no whole number of " + unit + " from 0 to " + std::to_string(most));
+      return refuse(std::string(key_) + "=\"" + std::string(value_) + "\" is no whole number of " +
+                    unit + " from 0 to " + std::to_string(most));
     }
     out = static_cast<uint32_t>(*value);
     return std::nullopt;

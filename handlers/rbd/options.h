@@ -16,15 +16,15 @@ struct Options {
   std::string image;
   std::string snapshot;  // "" = the image itself; a snapshot makes a read-only LUN
 
-  std::string conf;               // "" = where Ceph looks for it
-  std::string cluster = "ceph";   // names the configuration file and the keyring
-  std::string id = "admin";       // client.<id>
-  uint32_t osd_op_timeout = 0;    // seconds; 0 = as Ceph's configuration says, or long enough
-  uint32_t mon_op_timeout = 0;    // seconds; 0 = osd_op_timeout
-  bool cache = false;             // librbd's write-back cache
-  bool read_only = false;         // the LUN refuses writes
-  bool lock = true;               // off: writes need no exclusive lock of ours
-  uint32_t lock_hold_ms = 3000;   // a lock that became ours stays so at least so long
+  std::string conf;              // "" = where Ceph looks for it
+  std::string cluster = "ceph";  // names the configuration file and the keyring
+  std::string id = "admin";      // client.<id>
+  uint32_t osd_op_timeout = 0;   // seconds; 0 = as Ceph's configuration says, or long enough
+  uint32_t mon_op_timeout = 0;   // seconds; 0 = osd_op_timeout
+  bool cache = false;            // librbd's write-back cache
+  bool read_only = false;        // the LUN refuses writes
+  bool lock = true;              // off: writes need no exclusive lock of ours
+  uint32_t lock_hold_ms = 3000;  // a lock that became ours stays so at least so long
   Encryption encryption = Encryption::kNone;
   std::string passphrase_file;
 

@@ -10,7 +10,6 @@ namespace {
 
 constexpr uint32_t kMaxUnmapRanges = 64;
 constexpr uint64_t kObjectsPerUnmap = 4;  // so that one range keeps few OSDs busy for not too long
-constexpr uint32_t kCompareAndWriteUnit = 512;  // what librbd compares and writes as one
 
 std::string bytes(uint64_t count) {
   return std::to_string(count) + " bytes";
@@ -76,7 +75,11 @@ void RbdHandler::get_props(tcmud_props& props) {
   props.thin = gives_back ? 1 : 0;
   props.write_zeroes = TCMUD_NATIVE;
   props.write_same = TCMUD_NATIVE;
-  props.compare_and_write = block_size_ == kCompareAndWriteUnit ? TCMUD_NATIVE : TCMUD_EMULATE;
+  // A stripe that breaks up the unit makes it none.
+  const bool compares =
+      block_size_ <= kCompareAndWriteUnit && geometry.stripe_unit % kCompareAndWriteUnit == 0;
+  props.compare_and_write = compares ? TCMUD_NATIVE : TCMUD_EMULATE;
+  props.compare_and_write_unit = kCompareAndWriteUnit;
   props.read_only = writable ? 0 : 1;
   props.rotational = connection_->rotational() ? 1 : 0;
   props.optimal_io_size = static_cast<uint32_t>(

@@ -1,12 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session.h"
 
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <thread>
 #include <utility>
 
 namespace tcmud::rbd {
+
+namespace {
+
+// Null: its lock keeps two gateways from writing at once.
+const char* unlockable(const Geometry& geometry) {
+  if (!geometry.exclusive_lock) {
+    return " lacks the feature exclusive-lock, without which two gateways could write at once; rbd "
+           "feature enable <image> exclusive-lock";
+  }
+  if (!geometry.fences) {
+    return " has rbd_blocklist_on_break_lock=false, so that a gateway that hangs could write when "
+           "another one has taken over; rbd config image remove <image> "
+           "rbd_blocklist_on_break_lock";
+  }
+  return nullptr;
+}
+
+}  // namespace
 
 api::Result<std::unique_ptr<Session>> Session::open(const Ceph& ceph, const Options& options,
                                                     uint32_t command_seconds, api::Device device,
@@ -19,15 +38,21 @@ api::Result<std::unique_ptr<Session>> Session::open(const Ceph& ceph, const Opti
   if (!image) {
     return image.refusal();
   }
-  std::unique_ptr<Session> session(new Session(ceph, options, std::move(*cluster),
-                                               std::move(*image), device, owner, gate));
+  std::unique_ptr<Session> session(
+      new Session(ceph, options, std::move(*cluster), std::move(*image), device, owner, gate));
+  if (gate != nullptr) {
+    if (const char* why = unlockable(session->geometry()); why != nullptr) {
+      return api::Refusal{EINVAL, "rbd: image " + options.spec() + why +
+                                      ", or add ;nolock if this is the only host that ever writes"};
+    }
+  }
   if (options.snapshot.empty()) {
     // Snapshots keep their size.
     const int r = session->image_.watch(
         [](void* arg) { static_cast<Session*>(arg)->notice(kHeaderChanged); }, session.get());
     if (r < 0) {
-      return api::Refusal{
-          -r, "rbd: cannot watch image " + options.spec() + ": " + std::strerror(-r)};
+      return api::Refusal{-r,
+                          "rbd: cannot watch image " + options.spec() + ": " + std::strerror(-r)};
     }
   }
   const int r = session->cluster_.register_service(options, session->geometry().id);
@@ -50,8 +75,8 @@ Session::Session(const Ceph& ceph, const Options& options, Cluster cluster, Imag
                    .size = geometry().size},
           device, *this, gate) {
   if (gate != nullptr) {
-    lock_ = std::make_unique<RbdLockClient>(ceph, cluster_.handle(), image_, options.image, io_,
-                                            *this);
+    lock_ =
+        std::make_unique<RbdLockClient>(ceph, cluster_.handle(), image_, options.image, io_, *this);
   }
 }
 

@@ -57,8 +57,8 @@ class Session final : public Observer {
           api::Device device, SessionOwner& owner, WriteGate* gate);
 
   SessionOwner& owner_;
-  std::atomic<bool> usable_{true};     // alone: a request more or less makes no difference
-  std::atomic<uint32_t> notices_{0};   // enum Notice
+  std::atomic<bool> usable_{true};    // alone: a request more or less makes no difference
+  std::atomic<uint32_t> notices_{0};  // enum Notice
   Cluster cluster_;
   Image image_;
   Io io_;

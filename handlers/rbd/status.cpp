@@ -20,9 +20,9 @@ int32_t status_of_errno(int error, Access access) {
     case ENOSPC:  // the OSDs are full
     case EDQUOT:  // the pool is, or its quota
       return TCMUD_NO_SPACE;
-    case EPERM:
     case EACCES:
       return access == Access::kRead ? TCMUD_READ_ERROR : TCMUD_WRITE_PROTECTED;
+    case EPERM:   // the pool is gone, or this client's capabilities are
     case ENOENT:  // the image or its pool
     case ENOTCONN:
       return TCMUD_NOT_READY;

@@ -7,8 +7,8 @@ namespace tcmud::rbd {
 
 enum class Access : uint8_t {
   kRead,
-  kWrite,        // without a lock of ours
-  kLockedWrite   // under the exclusive lock
+  kWrite,       // without a lock of ours
+  kLockedWrite  // under the exclusive lock
 };
 
 // What an initiator shall know of a positive errno of librbd's. EILSEQ and what lies behind the end

@@ -220,7 +220,10 @@ struct tcmud_props {
   uint8_t lba_status; /* enum tcmud_support of TCMUD_OP_LBA_STATUS; unless NATIVE, initiators are
                          told that all blocks are mapped */
   uint8_t lock;       /* 1: the lock extension is to be used for this LUN */
-  uint8_t reserved2_[6];
+  uint8_t reserved2_[2];
+  uint32_t compare_and_write_unit; /* bytes, a power of two: COMPARE_AND_WRITE is NATIVE within one
+                                      aligned unit of so many, and beyond it the core emulates it;
+                                      0 = NATIVE is for all */
 };
 
 /* ---- Host services

@@ -16,6 +16,8 @@ namespace tcmud::bench {
 namespace {
 
 constexpr uint64_t kReadyTag = UINT64_MAX;
+constexpr uint64_t kWriteTag = UINT64_MAX - 1;
+constexpr uint64_t kFlushTag = UINT64_MAX - 2;
 
 test::RingOptions ring_options(const LoadOptions& load) {
   test::RingOptions options;
@@ -77,6 +79,18 @@ void LoadedNode::ask_ready() {
   notify();
 }
 
+void LoadedNode::ask_write() {
+  slots_[0].offset = 0;
+  submit_command(kWriteTag, slots_[0], true);
+  notify();
+}
+
+void LoadedNode::ask_flush() {
+  static constexpr std::array<uint8_t, 10> kSynchronizeCache{0x35};
+  ring_.submit({.tag = kFlushTag, .cdb = kSynchronizeCache, .data_out = {}, .data_in = {}}, {});
+  notify();
+}
+
 void LoadedNode::start() {
   for (uint32_t slot = 0; slot < options_.depth; ++slot) {
     submit(slot);
@@ -87,12 +101,16 @@ void LoadedNode::start() {
 void LoadedNode::submit(uint32_t index) {
   Slot& slot = slots_[index];
   slot.offset = random() % (options_.lun_bytes / options_.bytes) * options_.bytes;
+  submit_command(index, slot, options_.write);
+}
+
+void LoadedNode::submit_command(test::CommandTag tag, Slot& slot, bool write) {
   std::array<uint8_t, 16> cdb{};
-  cdb[0] = options_.write ? 0x8a : 0x88;
+  cdb[0] = write ? 0x8a : 0x88;
   store_be64(&cdb[2], slot.offset / 512);
   store_be32(&cdb[10], options_.bytes / 512);
-  test::RingRequest request{.tag = index, .cdb = cdb, .data_out = {}, .data_in = {}};
-  if (options_.write) {
+  test::RingRequest request{.tag = tag, .cdb = cdb, .data_out = {}, .data_in = {}};
+  if (write) {
     for (uint32_t at = 0; at < options_.bytes; at += 4096) {
       const uint64_t number = stamp(slot.offset + at);
       std::memcpy(&slot.buffer[at], &number, sizeof number);
@@ -120,6 +138,10 @@ bool LoadedNode::turn() {
 }
 
 void LoadedNode::answered(test::CommandTag tag, const test::RingAnswer& answer) {
+  if (tag == kWriteTag && answer.status == test::kStatusBusy) {
+    busy_ = true;
+    return;
+  }
   if (answer.status != test::kStatusGood) {
     fmt::print(stderr, "the subject answered with status {:#04x}, sense {:02x}/{:02x}/{:02x}\n",
                answer.status, answer.sense[2], answer.sense[12], answer.sense[13]);
@@ -127,6 +149,14 @@ void LoadedNode::answered(test::CommandTag tag, const test::RingAnswer& answer) 
   }
   if (tag == kReadyTag) {
     ready_ = true;
+    return;
+  }
+  if (tag == kWriteTag) {
+    ask_flush();
+    return;
+  }
+  if (tag == kFlushTag) {
+    written_ = true;
     return;
   }
   const auto index = static_cast<uint32_t>(tag);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "bench/inherited_node.h"
@@ -39,6 +40,13 @@ class LoadedNode final : private test::Initiator {
 
   void ask_ready();  // TEST UNIT READY
   [[nodiscard]] bool is_ready() const { return ready_; }
+  // A WRITE of the LUN's first blocks, of what they hold, and SYNCHRONIZE CACHE: storage that
+  // writes under a lock gets it then, and answers BUSY meanwhile; a cache learns that it is
+  // flushed.
+  void ask_write();
+  [[nodiscard]] bool is_written() const { return written_; }
+  // Whether a WRITE of ask_write() came back as BUSY: to be asked again.
+  [[nodiscard]] bool take_busy() { return std::exchange(busy_, false); }
   void start();  // fills the queue
   void stop() { running_ = false; }
 
@@ -56,7 +64,9 @@ class LoadedNode final : private test::Initiator {
   };
 
   void answered(test::CommandTag tag, const test::RingAnswer& answer) override;
+  void ask_flush();
   void submit(uint32_t slot);
+  void submit_command(test::CommandTag tag, Slot& slot, bool write);
   void check(const Slot& slot) const;
   void notify();
   uint64_t random();
@@ -73,6 +83,8 @@ class LoadedNode final : private test::Initiator {
   uint64_t random_state_;
   uint64_t completed_ = 0;
   bool ready_ = false;
+  bool written_ = false;
+  bool busy_ = false;
   bool running_ = true;
 };
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -28,6 +29,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr uint64_t kLeastCommands = 100;
+constexpr std::chrono::milliseconds kBusyPause(5);
 
 struct Options {
   LoadOptions load;
@@ -133,6 +135,9 @@ class Bench {
   }
 
   nlohmann::json load() {
+    if (options_.load.write) {
+      get_locks();
+    }
     for (auto& node : nodes_) {
       node->start();
     }
@@ -171,6 +176,24 @@ class Bench {
   }
 
  private:
+  // Initiators repeat what was answered with BUSY, but it is not what is to be measured.
+  void get_locks() {
+    for (auto& node : nodes_) {
+      node->ask_write();
+    }
+    turn_until([&] {
+      bool all = true;
+      for (auto& node : nodes_) {
+        if (node->take_busy()) {
+          std::this_thread::sleep_for(kBusyPause);
+          node->ask_write();
+        }
+        all &= node->is_written();
+      }
+      return all;
+    });
+  }
+
   // One look at every device; sleeps when there was nothing, but not past `end`.
   void turn(Clock::time_point end) {
     bool kicked = false;

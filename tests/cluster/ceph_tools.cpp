@@ -16,9 +16,10 @@ const std::string& directory() {
   static const std::string kDirectory = [] {
     const char* given = std::getenv("TCMUD_CEPH_CLUSTER");
     if (given == nullptr || ::access((std::string(given) + "/ceph.conf").c_str(), R_OK) != 0) {
-      std::fprintf(stderr,
-                   "no Ceph cluster: run this by ctest, or start one (scripts/ceph-cluster start DIR "
-                   "--mgr) and set TCMUD_CEPH_CLUSTER=DIR\n");
+      std::fprintf(
+          stderr,
+          "no Ceph cluster: run this by ctest, or start one (scripts/ceph-cluster start DIR "
+          "--mgr) and set TCMUD_CEPH_CLUSTER=DIR\n");
       std::exit(2);
     }
     return std::string(given);

@@ -18,8 +18,6 @@ constexpr uint64_t kSize = 4u << 20;
 
 class RbdImages final : public ImageMaker {
  public:
-  ~RbdImages() override { std::remove(passphrase_file().c_str()); }
-
   std::string make(const std::string& kind) override {
     const std::string pool = kind == "namespace" ? "rbd/" + name_space() : "rbd";
     const std::string image = pool + "/" + test::unique_name(kind);
@@ -27,10 +25,6 @@ class RbdImages final : public ImageMaker {
       must("rbd clone " + parent() + "@base " + image);
     } else if (kind == "striped") {
       must("rbd create " + image + " -s 4M --object-size 64K --stripe-unit 16K --stripe-count 3");
-    } else if (kind == "luks1" || kind == "luks2") {
-      // The header takes some of it.
-      must("rbd create " + image + " -s 32M");
-      must("rbd encryption format " + image + " " + kind + " " + passphrase_file());
     } else {
       must("rbd create " + image + " -s 4M");
     }
@@ -38,20 +32,6 @@ class RbdImages final : public ImageMaker {
   }
 
   void remove(const std::string& image) override { must("rbd rm --no-progress " + image); }
-
-  static const std::string& passphrase_file() {
-    static const std::string kPath = [] {
-      std::string path = "/tmp/tcmud-passphrase-XXXXXX";
-      const int fd = ::mkstemp(path.data());
-      if (fd < 0 || ::write(fd, "a good one", 10) != 10) {
-        std::perror(path.c_str());
-        std::abort();
-      }
-      ::close(fd);
-      return path;
-    }();
-    return kPath;
-  }
 
  private:
   static const std::string& name_space() {
@@ -63,14 +43,15 @@ class RbdImages final : public ImageMaker {
     return kName;
   }
 
-  // All of it is written, with zeroes, so that a clone has a parent for each of its blocks and reads
-  // as a new LUN does.
+  // All of it is written, with zeroes, so that a clone has a parent for each of its blocks and
+  // reads as a new LUN does.
   static const std::string& parent() {
     static const std::string kName = [] {
       std::string name = "rbd/" + test::unique_name("parent");
       must("rbd create " + name + " -s 4M");
       std::string why;
-      const auto lun = Lun::open("rbd/" + name + ";nolock;conf=" + test::ceph_conf(), kSize, 512, why);
+      const auto lun =
+          Lun::open("rbd/" + name + ";nolock;conf=" + test::ceph_conf(), kSize, 512, why);
       if (lun == nullptr ||
           lun->run(*Request::write(0, std::vector<uint8_t>(kSize, 0))) != TCMUD_OK) {
         std::fprintf(stderr, "the parent of clones: %s\n", why.c_str());
@@ -93,15 +74,14 @@ ImageMaker* image_maker() {
 std::vector<Case> cases() {
   const std::string rbd = "rbd/{image:";
   const std::string conf = "};nolock;conf=" + test::ceph_conf();
-  const std::string luks = ";passphrase_file=" + RbdImages::passphrase_file() + ";encryption=";
   return {
       {"rbd", rbd + "plain" + conf, kSize, 512, true, true},
+      {"rbd_locked", rbd + "plain};conf=" + test::ceph_conf(), kSize, 512, true, true},
       {"rbd_4096", rbd + "plain" + conf, kSize, 4096, true, true},
       {"rbd_namespace", rbd + "namespace" + conf, kSize, 512, true, true},
       {"rbd_striped", rbd + "striped" + conf, kSize, 512, true, true},
       {"rbd_clone", rbd + "clone" + conf, kSize, 512, true, true},
       {"rbd_cache", rbd + "plain" + conf + ";cache", kSize, 512, true, true},
-      {"rbd_luks2", rbd + "luks2" + conf + luks + "luks2", kSize, 4096, true, true},
   };
 }
 

@@ -14,8 +14,8 @@ namespace tcmud::conformance {
 // One configuration of one handler, and what may be expected of it.
 struct Case {
   std::string name;
-  // {memory} and {disk} stand for fresh directories on a tmpfs and beside the test binary, {image:KIND}
-  // for what image_maker() makes.
+  // {memory} and {disk} stand for fresh directories on a tmpfs and beside the test binary,
+  // {image:KIND} for what image_maker() makes.
   std::string config;
   uint64_t size = 4u << 20;
   uint32_t block_size = 512;

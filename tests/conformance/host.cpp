@@ -88,8 +88,16 @@ class HostTable {
     const std::lock_guard lock(lun->mutex_);
     lun->log_.emplace_back(message);
   }
-  static void event(tcmud_device*, int32_t) {}
-  static void backend_state(tcmud_device*, int32_t, const char*) {}
+  static void event(tcmud_device* device, int32_t what) {
+    auto* lun = reinterpret_cast<Lun*>(device);
+    const std::lock_guard lock(lun->mutex_);
+    lun->events_.push_back(what);
+  }
+  static void backend_state(tcmud_device* device, int32_t state, const char* why) {
+    auto* lun = reinterpret_cast<Lun*>(device);
+    const std::lock_guard lock(lun->mutex_);
+    lun->backend_state_ = {state, why};
+  }
   static const tcmud_handler* find(const char* subtype) { return find_handler(subtype); }
 };
 
@@ -230,6 +238,31 @@ int32_t check_config(const std::string& config, std::string& why) {
   return r;
 }
 
+// As the core does for the first command that needs it. False: it was not to be had.
+bool Lun::take_lock() {
+  const auto* lock = handler_->get_extension == nullptr
+                         ? nullptr
+                         : static_cast<const tcmud_lock*>(
+                               handler_->get_extension(TCMUD_LOCK_EXTENSION, TCMUD_LOCK_VERSION));
+  if (lock == nullptr) {
+    ADD_FAILURE() << "the handler wants a lock and offers no lock extension";
+    return false;
+  }
+  lock->acquire(handle_, -1);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (std::chrono::steady_clock::now() < end) {
+    tcmud_lock_status status{};
+    status.size = sizeof(status);
+    lock->get_status(handle_, &status);
+    if (status.state == TCMUD_LOCK_ACQUIRED) {
+      lock->enable(handle_);
+      return true;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
 std::unique_ptr<Lun> Lun::open(const std::string& config, uint64_t size, uint32_t block_size,
                                std::string& why, uint32_t flags) {
   const SplitConfig split(config);
@@ -272,6 +305,10 @@ std::unique_ptr<Lun> Lun::open(const std::string& config, uint64_t size, uint32_
     for (uint32_t i = 0; i < lun->props_.threads; ++i) {
       lun->threads_.emplace_back([l = lun.get()] { l->run_pool_thread(); });
     }
+  }
+  if (lun->props_.lock != 0 && !lun->take_lock()) {
+    why = "the lock was not to be had";
+    return nullptr;
   }
   return lun;
 }
@@ -364,12 +401,32 @@ int32_t Lun::resize(uint64_t size, std::string& why) {
   const int32_t r = handler_->resize(handle_, size, reason, sizeof(reason));
   why = reason;
   if (r == 0) {
-    props_ = {};
-    props_.size = sizeof(props_);
-    handler_->get_props(handle_, &props_);
+    refresh_props();
     EXPECT_GE(props_.lun_size, size);
   }
   return r;
+}
+
+void Lun::refresh_props() {
+  props_ = {};
+  props_.size = sizeof(props_);
+  handler_->get_props(handle_, &props_);
+}
+
+void Lun::set_command_timeout(uint32_t seconds) {
+  if (handler_->set_command_timeout != nullptr) {
+    handler_->set_command_timeout(handle_, seconds);
+  }
+}
+
+std::vector<int32_t> Lun::events() {
+  const std::lock_guard lock(mutex_);
+  return events_;
+}
+
+std::pair<int32_t, std::string> Lun::backend_state() {
+  const std::lock_guard lock(mutex_);
+  return backend_state_;
 }
 
 std::vector<std::string> Lun::violations() {
@@ -388,7 +445,7 @@ void Lun::violation(const std::string& what) {
 }
 
 void Lun::answered(Request& request, int32_t status, uint64_t info) {
-  if (status < TCMUD_OK || status > TCMUD_INTERNAL) {
+  if (status < TCMUD_OK || status > TCMUD_NO_LOCK) {
     violation("unknown status " + std::to_string(status));
   }
   const std::lock_guard lock(mutex_);

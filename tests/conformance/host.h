@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <tcmud/handler.h>
@@ -105,12 +106,21 @@ class Lun {
   void cancel(Request& request);
   // submit, wait, and the status; the test fails if no answer comes.
   int32_t run(Request& request);
+  // Where props.lock is 1, open has done this. Blocks.
+  bool take_lock();
   int32_t resize(uint64_t size, std::string& why);
+  // Asks for the properties again.
+  void refresh_props();
+  void set_command_timeout(uint32_t seconds);
 
   // Breaches of the contract seen so far: a second completion, one after a final status, an unknown
   // status, ...
   [[nodiscard]] std::vector<std::string> violations();
   [[nodiscard]] std::vector<std::string> log_lines();
+  // enum tcmud_event, in their order.
+  [[nodiscard]] std::vector<int32_t> events();
+  // What the handler told last of its backend, and why; UP and "" before.
+  [[nodiscard]] std::pair<int32_t, std::string> backend_state();
 
  private:
   friend class HostTable;
@@ -134,6 +144,8 @@ class Lun {
   bool stop_ = false;
   std::vector<std::string> violations_;
   std::vector<std::string> log_;
+  std::vector<int32_t> events_;
+  std::pair<int32_t, std::string> backend_state_{TCMUD_BACKEND_UP, ""};
   std::vector<std::thread> threads_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "fault/rules.h"
 #include "file/options.h"
+#include "rbd/options.h"
 
 namespace {
 
@@ -57,6 +58,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check(!(file->create && file->read_only));
   } else {
     check_refusal(file.refusal());
+  }
+  if (auto rbd = tcmud::rbd::parse_options(split.config()); rbd) {
+    check(!(*rbd).pool.empty() && !(*rbd).image.empty());
+    check((*rbd).spec() == split.path);
+    check((*rbd).snapshot.empty() || (*rbd).read_only);
+    check(((*rbd).encryption == tcmud::rbd::Encryption::kNone) == (*rbd).passphrase_file.empty());
+  } else {
+    check_refusal(rbd.refusal());
   }
   const auto fault = tcmud::fault::parse_options(split.config());
   if (!fault) {

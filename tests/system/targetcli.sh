@@ -12,7 +12,7 @@ tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 start_bus() {
   [[ ! -S /run/dbus/system_bus_socket ]] || return 0
   mkdir -p /run/dbus /etc/dbus-1/system.d
-  cp "$tree/dbus/org.kernel.TCMUService1.conf" /etc/dbus-1/system.d/
+  cp "$tree"/dbus/org.kernel.*.conf /etc/dbus-1/system.d/
   dbus-daemon --system --fork --nopidfile
   lio_wait 10 test -S /run/dbus/system_bus_socket
 }
@@ -30,7 +30,7 @@ owns_name() {
 }
 
 targetcli_makes_lists_and_deletes_a_backstore() {
-  local folder output disk
+  local folder output disk hba
   folder=$(memory_folder)
   start_bus
   make_image "$folder/cli.img" 64M >/dev/null
@@ -44,6 +44,11 @@ targetcli_makes_lists_and_deletes_a_backstore() {
   cli /backstores/user:file create name=cli size=64M "cfgstring=$folder/cli.img"
   output=$(cli /backstores/user:file ls)
   grep -Eq 'cli .*cli.img.*64.0MiB' <<<"$output" || fail "the new backstore is not listed: $output"
+  hba=$(basename "$(dirname "$(lun_folder cli)")")
+  output=$(setpriv --reuid=65534 --regid=65534 --clear-groups gdbus call --system --dest org.kernel.TCMUD1 \
+    --object-path "/org/kernel/TCMUD1/devices/${hba#user_}_cli" \
+    --method org.freedesktop.DBus.Properties.Get org.kernel.TCMUD1.Device State)
+  [[ $output == "(<'running'>,)" ]] || fail "D-Bus tells a user: $output"
 
   # rtslib names the LUN after enable: its serial number must be in the pages all the same.
   disk=$(loop_attach cli)

@@ -215,8 +215,8 @@ class DaemonTest : public testing::Test {
                       [this](const std::function<bool()>& only_lost) -> Result<bool> {
                         return kernel_.free_waiters(only_lost);
                       }};
-      Daemon daemon(options, std::move(link), {10ms, 20ms, 1000ms, 1000ms},
-                    {20ms, 1000ms, 5ms, 20s});
+      Daemon daemon(options, std::move(link), {{10ms, 20ms, 1000ms}, 1000ms},
+                    {20ms, 1000ms, 5ms, 20s}, lun_patience_);
       status_ = daemon.run();
     });
     ASSERT_TRUE(eventually([this] { return supervisor_.heard("READY=1"); })) << log();
@@ -229,6 +229,23 @@ class DaemonTest : public testing::Test {
   std::string log() const { return content_of(directory_.path() / "log" / "tcmu-runner.log"); }
   bool logs(const std::string& text) const {
     return eventually([&] { return log().find(text) != std::string::npos; });
+  }
+  // As some user sees it on D-Bus.
+  static std::string property(const std::string& object, const std::string& name) {
+    ChildProcess client({"gdbus", "call", "--system", "--dest", "org.kernel.TCMUD1",
+                         "--object-path", "/org/kernel/TCMUD1/devices/" + object, "--method",
+                         "org.freedesktop.DBus.Properties.Get", "org.kernel.TCMUD1.Device", name});
+    client.wait();
+    return client.output();
+  }
+  static bool shows(const std::string& object, const std::string& name, const std::string& value) {
+    return eventually([&] { return property(object, name) == "(<" + value + ">,)\n"; });
+  }
+  // What the handler "hang" waits for.
+  [[nodiscard]] std::filesystem::path gate() const { return directory_.path() / "gate"; }
+  void open_gate() const { std::ofstream{gate()}; }
+  [[nodiscard]] test::DeviceSpec hanging(const std::string& name, const std::string& where) const {
+    return spec(name, "hang/" + where + ";until=" + gate().string());
   }
   static test::DeviceSpec spec(const std::string& name, const std::string& config = "null/") {
     test::DeviceSpec spec;
@@ -244,6 +261,7 @@ class DaemonTest : public testing::Test {
   test::PrivateBus bus_;
   test::FakeKernel kernel_;
   FakeEvents* events_ = nullptr;  // the daemon's
+  std::chrono::milliseconds lun_patience_ = DeviceManager::kPatience;
   std::thread thread_;
   int status_ = -1;
 };
@@ -363,6 +381,131 @@ TEST_F(DaemonTest, a_lun_whose_handler_hangs_is_named_and_left_when_it_is_told_t
         thread_.join();
       },
       testing::ExitedWithCode(1), "ending without waiting for user_0/stuck");
+}
+
+// The same with a LUN that had been served: commands are answered, and then close hangs.
+TEST_F(DaemonTest, a_handler_that_hangs_in_close_does_not_keep_the_daemon_from_ending) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        start(false);
+        auto added = kernel_.add_device(spec("stuck", "hang/close"));
+        if (added.reply.wait() != 0) {
+          std::_Exit(76);
+        }
+        auto good = kernel_.add_device(spec("good"));
+        if (good.reply.wait() != 0) {
+          std::_Exit(77);
+        }
+        ::kill(::getpid(), SIGTERM);
+        if (!logs("user_0/stuck: hanging in close")) {
+          std::_Exit(78);
+        }
+        ::kill(::getpid(), SIGTERM);
+        thread_.join();
+      },
+      testing::ExitedWithCode(1), "ending without waiting for user_0/stuck\n");
+}
+
+// A dead cluster: rmdir, and with it targetcli, hung until the cluster came back.
+TEST_F(DaemonTest, a_removal_does_not_hang_in_close_and_costs_no_other_lun_anything) {
+  lun_patience_ = 300ms;
+  start();
+  auto stuck = kernel_.add_device(hanging("stuck", "close"));
+  auto good = kernel_.add_device(spec("good"));
+  ASSERT_EQ(stuck.reply.wait(), 0);
+  ASSERT_EQ(good.reply.wait(), 0);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto removal = kernel_.remove_device(stuck.device);
+  ASSERT_TRUE(logs("user_0/stuck: hanging in close"));
+  // Everybody else meanwhile.
+  EXPECT_EQ(kernel_.reconfigure(good.device, kernel::SizeChange{1 << 20}).wait(), 0);
+  EXPECT_EQ(kernel_.remove_device(good.device).wait(), 0);
+  auto other = kernel_.add_device(spec("other"));
+  EXPECT_EQ(other.reply.wait(), 0);
+  EXPECT_FALSE(removal.replied());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, lun_patience_);
+  // Then it is enough.
+  EXPECT_EQ(removal.wait(), 0);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, lun_patience_);
+  EXPECT_TRUE(
+      logs("user_0/stuck: handler hang has not let go of it for 300 ms (closing the "
+           "backend); the kernel's device goes now"));
+  EXPECT_TRUE(shows("0_stuck", "State", "'removing'"));
+  EXPECT_TRUE(shows("0_stuck", "Task", "'closing the backend'"));
+  EXPECT_TRUE(shows("0_stuck", "BackendState", "'slow'"));
+  EXPECT_THAT(log(), Not(HasSubstr("user_0/stuck: removed")));
+  // Its name is free again at once.
+  auto again = kernel_.add_device(spec("stuck"));
+  EXPECT_EQ(again.reply.wait(), 0);
+  EXPECT_TRUE(shows("0_stuck", "State", "'running'"));
+  open_gate();
+  EXPECT_TRUE(logs("user_0/stuck: removed"));
+  EXPECT_TRUE(shows("0_stuck", "State", "'running'"));
+  EXPECT_EQ(stop(), 0);
+}
+
+TEST_F(DaemonTest, a_lun_that_closes_at_once_is_unmapped_when_the_removal_is_answered) {
+  open_gate();
+  start();
+  auto added = kernel_.add_device(hanging("a", "close"));
+  ASSERT_EQ(added.reply.wait(), 0);
+  const auto removal = kernel_.remove_device(added.device);
+  ASSERT_EQ(removal.wait(), 0);
+  EXPECT_FALSE(added.device->is_open());
+  EXPECT_EQ(stop(), 0);
+}
+
+// The strand is not even there to learn of the removal.
+TEST_F(DaemonTest, a_removal_does_not_wait_for_an_adoption_that_hangs_in_open) {
+  lun_patience_ = 100ms;
+  const auto stuck = kernel_.create_device(hanging("stuck", "open"));
+  start();
+  ASSERT_TRUE(logs("user_0/stuck: not open after 100 ms (opening the backend): handler hang"));
+  EXPECT_TRUE(shows("0_stuck", "State", "'opening'"));
+  EXPECT_TRUE(shows("0_stuck", "Task", "'opening the backend'"));
+  const auto removal = kernel_.remove_device(stuck);
+  EXPECT_EQ(removal.wait(), 0);
+  EXPECT_TRUE(
+      logs("user_0/stuck: handler hang has not let go of it for 100 ms (opening the "
+           "backend)"));
+  open_gate();
+  EXPECT_TRUE(logs("user_0/stuck: vanished while it was adopted"));
+  EXPECT_TRUE(eventually(
+      [] { return property("0_stuck", "State").find("UnknownObject") != std::string::npos; }));
+  EXPECT_EQ(stop(), 0);
+}
+
+TEST_F(DaemonTest, whoever_is_on_the_bus_sees_luns_come_and_go) {
+  const auto old = kernel_.create_device(spec("old"));
+  start();
+  EXPECT_TRUE(shows("0_old", "State", "'running'"));
+  auto added = kernel_.add_device(spec("new"));
+  ASSERT_EQ(added.reply.wait(), 0);
+  EXPECT_TRUE(shows("0_new", "State", "'running'"));
+  EXPECT_TRUE(shows("0_new", "BackendState", "'up'"));
+  EXPECT_TRUE(shows("0_new", "LockState", "'none'"));
+  EXPECT_TRUE(shows("0_new", "Name", "'user_0/new'"));
+  EXPECT_TRUE(shows("0_new", "Handler", "'null'"));
+  EXPECT_TRUE(shows("0_new", "BlockSize", "uint32 512"));
+  EXPECT_TRUE(shows("0_new", "Size", "uint64 67108864"));
+  EXPECT_EQ(kernel_.reconfigure(added.device, kernel::SizeChange{1 << 20}).wait(), 0);
+  EXPECT_TRUE(shows("0_new", "Size", "uint64 1048576"));
+  EXPECT_EQ(kernel_.remove_device(added.device).wait(), 0);
+  EXPECT_TRUE(eventually(
+      [] { return property("0_new", "State").find("UnknownObject") != std::string::npos; }));
+  EXPECT_EQ(stop(), 0);
+}
+
+TEST_F(DaemonTest, a_lun_that_cant_be_opened_shows_why_and_when_it_is_tried_again) {
+  const auto device = kernel_.create_device(spec("broken", "null/;poll_us=x"));
+  start();
+  EXPECT_TRUE(shows("0_broken", "State", "'retrying'"));
+  EXPECT_THAT(property("0_broken", "StateReason"), HasSubstr("option poll_us=x: a number"));
+  EXPECT_TRUE(eventually(
+      [] { return property("0_broken", "RetryAt").find("uint64 0") == std::string::npos; }));
+  EXPECT_EQ(kernel_.remove_device(device).wait(), 0);
+  EXPECT_EQ(stop(), 0);
 }
 
 TEST_F(DaemonTest, a_changed_configuration_takes_effect_without_a_signal) {

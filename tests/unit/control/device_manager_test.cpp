@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/log.h"
+#include "unit/control/fake_loop.h"
 
 namespace tcmud::control {
 namespace {
@@ -14,8 +15,11 @@ namespace {
 using device::State;
 using kernel::DeviceName;
 using kernel::Reply;
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Pair;
 
 // What the manager asked of one device, and the device's part of the conversation.
 struct FakeLun final : Lun {
@@ -26,6 +30,7 @@ struct FakeLun final : Lun {
   void shut_down(std::chrono::steady_clock::time_point) override {
     calls.emplace_back("shut_down");
   }
+  device::LunStatus status() override { return status_now; }
   void take(const char* what, Reply reply) {
     calls.emplace_back(what);
     replies.push_back(std::move(reply));
@@ -33,7 +38,8 @@ struct FakeLun final : Lun {
 
   DeviceName name;
   uint32_t minor = 0;
-  device::Device::StateChanged state_changed;
+  device::Device::StatusChanged status_changed;
+  device::LunStatus status_now;
   std::vector<std::string> calls;
   std::deque<Reply> replies;
   std::function<void()> destroyed;
@@ -61,6 +67,17 @@ class FakePort final : public kernel::KernelPort {
   }
 };
 
+// What can be seen of LUNs: their names and states, by id.
+struct FakeDisplay final : DeviceManager::Display {
+  void show(uint64_t id, const DeviceName& name, const device::LunStatus& status) override {
+    shown[id] = name.name + " " + to_string(status.state);
+  }
+  void forget(uint64_t id) override { EXPECT_EQ(shown.erase(id), 1u); }
+  std::map<uint64_t, std::string> shown;
+};
+
+std::vector<std::string> g_log;  // warnings and worse
+
 DeviceName name_of(const std::string& lun, const std::string& subtype = "file") {
   return {0, lun, subtype, "/" + lun};
 }
@@ -68,7 +85,12 @@ DeviceName name_of(const std::string& lun, const std::string& subtype = "file") 
 class DeviceManagerTest : public testing::Test {
  protected:
   DeviceManagerTest() {
-    log::set_sink([](log::Level, std::string_view, std::string_view) {});
+    g_log.clear();
+    log::set_sink([](log::Level level, std::string_view lun, std::string_view text) {
+      if (level <= log::Level::kWarning) {
+        g_log.push_back(std::string(lun) + ": " + std::string(text));
+      }
+    });
   }
   ~DeviceManagerTest() override { log::set_sink(nullptr); }
 
@@ -92,30 +114,28 @@ class DeviceManagerTest : public testing::Test {
 
   // The device says so on its strand; the main thread learns of it.
   void tell(FakeLun& lun, State state) {
-    lun.state_changed(state);
-    while (!posted_.empty()) {
-      auto task = std::move(posted_.front());
-      posted_.pop_front();
-      task();
-    }
+    lun.status_now.state = state;
+    lun.status_changed();
+    loop_.run_posted();
   }
   FakeLun& lun(size_t i) { return *luns_.at(i); }
 
   FakePort port_;
-  std::deque<std::function<void()>> posted_;
+  test::FakeLoop loop_;
+  FakeDisplay display_;
   std::vector<FakeLun*> luns_;  // in the order they were made; null once destroyed
   DeviceManager manager_{
       port_, [](std::string_view subtype) { return subtype == "file" || subtype == "rbd"; },
-      [this](const DeviceName& name, uint32_t minor, device::Device::StateChanged changed) {
+      [this](const DeviceName& name, uint32_t minor, device::Device::StatusChanged changed) {
         auto lun = std::make_unique<FakeLun>();
         lun->name = name;
         lun->minor = minor;
-        lun->state_changed = std::move(changed);
+        lun->status_changed = std::move(changed);
         lun->destroyed = [this, i = luns_.size()] { luns_[i] = nullptr; };
         luns_.push_back(lun.get());
         return lun;
       },
-      [this](std::function<void()> task) { posted_.push_back(std::move(task)); }};
+      loop_, display_};
 };
 
 TEST_F(DeviceManagerTest, a_new_device_is_added_and_answers_for_itself) {
@@ -327,6 +347,69 @@ TEST_F(DeviceManagerTest, shutting_down_without_a_lun_is_done_at_once) {
 }
 
 // Whoever runs targetcli at that time must not hang.
+// A hung cluster: whoever removes the LUN must not hang with it.
+TEST_F(DeviceManagerTest, a_removal_is_answered_in_place_of_a_lun_that_does_not_come_back) {
+  add(3, name_of("a"));
+  const auto status = remove(3, name_of("a"));
+  lun(0).status_now.task = "closing the backend";
+  loop_.run_timers();
+  EXPECT_EQ(*status, 0);
+  EXPECT_THAT(g_log, ElementsAre(AllOf(HasSubstr("user_0/a: handler file"), HasSubstr("20 s"),
+                                       HasSubstr("closing the backend"))));
+  EXPECT_EQ(manager_.size(), 1u);
+  lun(0).replies[1].send(0);  // send() fails the test if that one goes out
+  tell(lun(0), State::kClosed);
+  EXPECT_EQ(manager_.size(), 0u);
+}
+
+TEST_F(DeviceManagerTest, a_removal_that_the_lun_answers_is_left_to_it) {
+  add(3, name_of("a"));
+  const auto status = remove(3, name_of("a"));
+  lun(0).replies[1].send(-EBUSY);
+  EXPECT_EQ(*status, -EBUSY);
+  loop_.run_timers();
+  EXPECT_THAT(g_log, IsEmpty());
+}
+
+TEST_F(DeviceManagerTest, a_lun_that_does_not_open_is_told_of_and_not_answered_for) {
+  const auto status = add(3, name_of("a"));
+  lun(0).status_now.task = "opening the backend";
+  loop_.run_timers();
+  EXPECT_THAT(g_log, ElementsAre(HasSubstr("user_0/a: not open after 20 s (opening the backend)")));
+  EXPECT_EQ(*status, kNone);
+}
+
+TEST_F(DeviceManagerTest, nothing_is_told_of_a_lun_that_was_opened_in_time) {
+  add(3, name_of("a"));
+  tell(lun(0), State::kRunning);
+  loop_.run_timers();
+  EXPECT_THAT(g_log, IsEmpty());
+}
+
+TEST_F(DeviceManagerTest, luns_are_shown_from_the_beginning_to_the_end) {
+  add(3, name_of("a"));
+  EXPECT_THAT(display_.shown, ElementsAre(Pair(1, "a opening")));
+  tell(lun(0), State::kRunning);
+  EXPECT_THAT(display_.shown, ElementsAre(Pair(1, "a running")));
+  remove(3, name_of("a"));
+  tell(lun(0), State::kRemoving);
+  add(3, name_of("a"));  // under the same name again, before the old one is gone
+  EXPECT_THAT(display_.shown, ElementsAre(Pair(1, "a removing"), Pair(2, "a opening")));
+  tell(lun(0), State::kClosed);
+  EXPECT_THAT(display_.shown, ElementsAre(Pair(2, "a opening")));
+}
+
+// As many changes as there may be: the main thread looks at the last one.
+TEST_F(DeviceManagerTest, a_lun_that_closed_before_anybody_looked_is_forgotten) {
+  add(3, name_of("a"));
+  lun(0).status_now.state = State::kRunning;
+  lun(0).status_changed();
+  lun(0).status_now.state = State::kClosed;
+  loop_.run_posted();
+  EXPECT_EQ(manager_.size(), 0u);
+  EXPECT_THAT(display_.shown, IsEmpty());
+}
+
 TEST_F(DeviceManagerTest, events_are_answered_while_shutting_down) {
   add(3, name_of("a"));
   manager_.shut_down(std::chrono::steady_clock::now(), [] {});

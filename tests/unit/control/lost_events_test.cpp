@@ -70,8 +70,16 @@ struct PatientLun final : Lun {
     replies.clear();
   }
 
+  device::LunStatus status() override { return status_now; }
+
   std::vector<std::string> calls;
   std::vector<Reply> replies;
+  device::LunStatus status_now;
+};
+
+struct NoDisplay final : DeviceManager::Display {
+  void show(uint64_t, const DeviceName&, const device::LunStatus&) override {}
+  void forget(uint64_t) override {}
 };
 
 class LostEventsTest : public testing::Test {
@@ -96,6 +104,10 @@ class LostEventsTest : public testing::Test {
     return spec;
   }
   PatientLun& lun(const std::string& name) { return *luns_.at(name); }
+  void tell(const std::string& name, State state) {
+    lun(name).status_now.state = state;
+    changed_.at(name)();
+  }
 
   void take_events() {
     while (!events_.empty()) {
@@ -134,16 +146,17 @@ class LostEventsTest : public testing::Test {
   std::function<void()> when_blocked_;       // just before it is asked who may be freed
   std::map<std::string, PatientLun*> luns_;  // the latest of that name
   std::unique_ptr<EventLoop> loop_ = std::move(*EventLoop::create());
+  NoDisplay display_;
   DeviceManager manager_{
       port_, [](std::string_view subtype) { return subtype == "null"; },
-      [this](const DeviceName& name, uint32_t, device::Device::StateChanged changed) {
+      [this](const DeviceName& name, uint32_t, device::Device::StatusChanged changed) {
         auto made = std::make_unique<PatientLun>();
         luns_[name.name] = made.get();
         changed_[name.name] = std::move(changed);
         return made;
       },
-      [this](std::function<void()> task) { loop_->post(std::move(task)); }};
-  std::map<std::string, device::Device::StateChanged> changed_;
+      *loop_, display_};
+  std::map<std::string, device::Device::StatusChanged> changed_;
   LostEvents lost_events_{*loop_,
                           manager_,
                           {port_, [this] { take_events(); },
@@ -213,7 +226,7 @@ TEST_F(LostEventsTest, a_device_that_could_not_be_adopted_because_it_is_being_ad
   auto added = kernel_.add_device(spec("a"));
   kernel_.lose_events(false);
   ASSERT_TRUE(manager_.rescan());
-  changed_.at("a")(State::kRetrying);
+  tell("a", State::kRetrying);
   lost_events_.make_good();
   ASSERT_TRUE(until([&] { return added.reply.replied(); }));
   EXPECT_EQ(added.reply.wait(), 0);
@@ -244,7 +257,7 @@ TEST_F(LostEventsTest, an_event_that_comes_after_all_means_the_lun_that_was_adde
                    kernel::DeviceAdded{}, Reply([&](int status) { late = status; })});
   EXPECT_THAT(lun("a").calls, ElementsAre("add"));
   lun("a").answer(0);
-  changed_.at("a")(State::kRunning);
+  tell("a", State::kRunning);
   ASSERT_TRUE(until([&] { return late == 0; }));
   EXPECT_THAT(lun("a").calls, ElementsAre("add"));
 }
@@ -257,8 +270,8 @@ TEST_F(LostEventsTest, who_waits_for_a_lost_reconfiguration_or_removal_is_let_go
   auto resize = kernel_.reconfigure(resized, kernel::SizeChange{1 << 20});
   auto removal = kernel_.remove_device(removed);
   kernel_.lose_events(false);
-  changed_.at("resized")(State::kRunning);
-  changed_.at("removed")(State::kRunning);
+  tell("resized", State::kRunning);
+  tell("removed", State::kRunning);
   pass(1ms);
   lost_events_.make_good();
   ASSERT_TRUE(until([&] { return resize.replied() && removal.replied(); }));
@@ -273,7 +286,7 @@ TEST_F(LostEventsTest, who_waits_for_a_lost_reconfiguration_or_removal_is_let_go
 TEST_F(LostEventsTest, nobody_is_let_go_while_an_answer_is_owed) {
   auto resized = kernel_.create_device(spec("resized"));
   ASSERT_TRUE(manager_.rescan());
-  changed_.at("resized")(State::kRunning);
+  tell("resized", State::kRunning);
   auto slow = kernel_.add_device(spec("slow"));
   take_events();
   kernel_.lose_events(true);
@@ -292,7 +305,7 @@ TEST_F(LostEventsTest, nobody_is_let_go_while_an_answer_is_owed) {
 TEST_F(LostEventsTest, an_event_that_is_read_while_events_are_blocked_is_answered_first) {
   auto resized = kernel_.create_device(spec("resized"));
   ASSERT_TRUE(manager_.rescan());
-  changed_.at("resized")(State::kRunning);
+  tell("resized", State::kRunning);
   kernel_.lose_events(true);
   auto resize = kernel_.reconfigure(resized, kernel::SizeChange{1 << 20});
   kernel_.lose_events(false);

@@ -68,9 +68,12 @@ void ChildProcess::read_some(int timeout_ms) {
   }
 }
 
-std::string ChildProcess::read_line() {
+std::string ChildProcess::read_line(const std::function<void()>& meanwhile) {
   while (output_.find('\n') == std::string::npos && !ended_) {
-    read_some(-1);
+    if (meanwhile) {
+      meanwhile();
+    }
+    read_some(meanwhile ? 1 : -1);
   }
   const size_t end = output_.find('\n');
   std::string line = output_.substr(0, end);

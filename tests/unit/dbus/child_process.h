@@ -20,8 +20,8 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  // What it says, up to and without the next newline; empty at its end.
-  std::string read_line();
+  // What it says, up to and without the next newline; empty at its end. `meanwhile` as for wait().
+  std::string read_line(const std::function<void()>& meanwhile = {});
 
   // Waits for its end. `meanwhile` is called over and over (to turn a loop that the child waits
   // for). Returns the exit status, or 128 and the number of the signal.

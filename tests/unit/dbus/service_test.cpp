@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-// Against a dbus-daemon of the test's own, with GDBus (the gdbus tool) as a client that shares no
-// code with sd-bus.
 #include "dbus/service.h"
 
 #include <cstring>
@@ -14,9 +12,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "control/event_loop.h"
-#include "unit/dbus/private_bus.h"
+#include "unit/dbus/bus_fixture.h"
 
 namespace tcmud::dbus {
 namespace {
@@ -61,43 +57,23 @@ tcmud_handler make_handler(const char* subtype, const char* help) {
   return handler;
 }
 
-class ServiceTest : public testing::Test {
+class ServiceTest : public test::BusTest {
  protected:
-  explicit ServiceTest(const char* rules = PrivateBus::kEverythingAllowed) : bus_(rules) {
-    log::set_sink([](log::Level, std::string_view, std::string_view) {});
+  explicit ServiceTest(const char* rules = PrivateBus::kEverythingAllowed) : BusTest(rules) {
     EXPECT_TRUE(handlers_.add(make_handler("rbd", "pool/image")));
     EXPECT_TRUE(handlers_.add(make_handler("qcow", "/path of an image")));
   }
-  ~ServiceTest() override { log::set_sink(nullptr); }
 
   // Until the service says that it is as far as it gets for now.
   void start() {
     bool settled = false;
-    service_.emplace(*loop_, handlers_, Service::Timing{5ms, 20ms, 2000ms, 150ms});
+    service_.emplace(*loop_, handlers_, Service::Timing{{5ms, 20ms, 2000ms}, 150ms});
     service_->start([&settled] { settled = true; });
     turn_until([&settled] { return settled; });
   }
-  void turn() { sd_event_run(loop_->get(), 2000); }
-  template <class Condition>
-  void turn_until(Condition condition) {
-    const auto limit = std::chrono::steady_clock::now() + 20s;
-    while (!condition()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), limit);
-      turn();
-    }
-  }
-
-  std::string run(std::vector<std::string> argv) {
-    ChildProcess child(argv);
-    child.wait([this] { turn(); });
-    return child.output();
-  }
   std::string call(const std::string& object, const std::string& method,
-                   std::vector<std::string> arguments = {}) {
-    std::vector<std::string> argv{"gdbus",         "call", "--system", "--dest", kBusName,
-                                  "--object-path", object, "--method", method};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    return run(argv);
+                   const std::vector<std::string>& arguments = {}) {
+    return run(gdbus_call(kBusName, object, method, arguments));
   }
   std::string check(const std::string& subtype, const std::string& config) {
     return call(kRootPath + ("/" + subtype), "org.kernel.TCMUService1.CheckConfig", {config});
@@ -106,9 +82,7 @@ class ServiceTest : public testing::Test {
     return run({"gdbus", "introspect", "--system", "--dest", kBusName, "--object-path", object});
   }
 
-  PrivateBus bus_;
   plugin::Registry handlers_;
-  std::unique_ptr<EventLoop> loop_ = std::move(*EventLoop::create());
   std::optional<Service> service_;
 };
 
@@ -288,9 +262,7 @@ TEST_F(PolicyTest, root_may_own_the_name_and_call_others_may_not_even_look) {
   EXPECT_EQ(check("rbd", "rbd/pool/image"), "(true, 'success')\n");
   for (const char* method :
        {"org.kernel.TCMUService1.CheckConfig", "org.freedesktop.DBus.Introspectable.Introspect"}) {
-    EXPECT_THAT(run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "gdbus", "call",
-                     "--system", "--dest", kBusName, "--object-path",
-                     "/org/kernel/TCMUService1/rbd", "--method", method}),
+    EXPECT_THAT(run(as_nobody(gdbus_call(kBusName, "/org/kernel/TCMUService1/rbd", method))),
                 HasSubstr("AccessDenied"))
         << method;
   }

@@ -226,6 +226,37 @@ TEST_P(DeviceTest, CompareAndWriteIsAtomicBesideEverythingElse) {
   take_down();
 }
 
+TEST_P(DeviceTest, CompareAndWriteIsTheHandlersWithinItsUnitAndTheCoresBeyondAndAtomicAcrossBoth) {
+  control_.compare_and_write_unit = 512;
+  bring_up();
+  constexpr int kInitiators = 8, kEach = 10;
+  std::vector<std::thread> initiators;
+  std::atomic<int> bad{0};
+  for (int i = 0; i < kInitiators; ++i) {
+    initiators.emplace_back([&, small = i % 2 == 0] {
+      for (int done = 0; done < kEach;) {
+        const Bytes was = small ? client_->read(5, 1).data_in : client_->read(4, 2).data_in;
+        Bytes next = was;
+        ++next[small ? 88 : 600];
+        const Outcome outcome = client_->compare_and_write(small ? 5 : 4, was, next);
+        done += outcome.good();
+        bad += !outcome.good() && !outcome.check(0x0E, 0x1D, 0x00);
+      }
+    });
+  }
+  for (std::thread& initiator : initiators) {
+    initiator.join();
+  }
+  EXPECT_EQ(bad, 0);
+  EXPECT_EQ(client_->read(4, 2).data_in[600], kInitiators * kEach);
+  EXPECT_GE(control_.compares, uint64_t{kInitiators / 2 * kEach});
+  const uint64_t before = control_.compares;
+  const Bytes was = client_->read(4, 2).data_in;
+  EXPECT_TRUE(client_->compare_and_write(4, was, was).good());
+  EXPECT_EQ(control_.compares, before) << "two units at once are not the handler's";
+  take_down();
+}
+
 TEST_P(DeviceTest, AMiscompareTellsTheByteAndWritesNothing) {
   bring_up();
   const Bytes was = pattern(1, 2048);

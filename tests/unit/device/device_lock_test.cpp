@@ -88,6 +88,16 @@ TEST_P(DeviceLockTest, AWriteBringsTheLockAndIsRepeated) {
   EXPECT_FALSE(fake_->blocked());
 }
 
+TEST_P(DeviceLockTest, TheStatusTellsWhoHasTheLock) {
+  ASSERT_TRUE(device_->status().lock);
+  EXPECT_EQ(device_->status().lock->state, TCMUD_LOCK_FREE);
+  EXPECT_TRUE(write_until_done(1).good());
+  EXPECT_EQ(device_->status().lock->state, TCMUD_LOCK_ENABLED);
+  control_.move_lock(TCMUD_LOCK_FOREIGN, 2);
+  ASSERT_TRUE(eventually([this] { return device_->status().lock->state == TCMUD_LOCK_FOREIGN; }));
+  EXPECT_EQ(device_->status().lock->group, 2);
+}
+
 TEST_P(DeviceLockTest, ReadsNeedNoLock) {
   EXPECT_TRUE(client_->read(0, 8).good());
   EXPECT_TRUE(client_->flush().good());

@@ -85,10 +85,35 @@ TEST_P(DeviceTest, AnAdoptedDeviceWhoseBackendIsMissingIsRetriedAndAnswersBusyMe
   device_->adopt();
   ASSERT_TRUE(eventually([this] { return device_->state() == State::kRetrying; }));
   EXPECT_EQ(client_->test_unit_ready().status, 0x08);
+  EXPECT_EQ(device_->status().state_reason, "the test said no");
+  EXPECT_EQ(device_->status().backend, device::BackendState::kClosed);
   there = true;
   ASSERT_TRUE(eventually([this] { return device_->state() == State::kRunning; }));
   EXPECT_TRUE(client_->test_unit_ready().good());
   control_.open_verdict = nullptr;
+}
+
+TEST_P(DeviceTest, ItsStatusTellsHowItIs) {
+  bring_up();
+  const device::LunStatus up = device_->status();
+  EXPECT_EQ(up.state, State::kRunning);
+  EXPECT_EQ(up.state_reason, "");
+  EXPECT_STREQ(up.task, "");
+  EXPECT_EQ(up.size, kBytes);
+  EXPECT_EQ(up.block_size, 512U);
+  EXPECT_EQ(up.backend, device::BackendState::kUp);
+  EXPECT_FALSE(up.lock);
+  control_.tell_state(TCMUD_BACKEND_SLOW, "no answer; see ceph -s");
+  const device::LunStatus slow = device_->status();
+  EXPECT_EQ(slow.backend, device::BackendState::kSlow);
+  EXPECT_EQ(slow.backend_reason, "no answer; see ceph -s");
+  EXPECT_EQ(slow.state, State::kRunning);
+  ASSERT_EQ(kernel_.reconfigure(fake_, kernel::SizeChange{2 * kBytes}).replied(), false);
+  auto event = kernel_.next_event();
+  ASSERT_TRUE(event);
+  device_->reconfigure(std::get<kernel::DeviceReconfigured>(event->what).change,
+                       std::move(event->reply));
+  EXPECT_TRUE(eventually([this] { return device_->status().size == 2 * kBytes; }));
 }
 
 TEST_P(DeviceTest, ADeviceThatIsRetriedCanBeRemovedAtOnce) {

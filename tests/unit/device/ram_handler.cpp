@@ -70,6 +70,19 @@ struct Disk {
           std::memcpy(at + done, request.iov[0].iov_base, request.iov[0].iov_len);
         }
         return TCMUD_OK;
+      case TCMUD_OP_COMPARE_AND_WRITE: {
+        ++control->compares;
+        std::vector<uint8_t> both;
+        for (uint32_t i = 0; i < request.iovcnt; ++i) {
+          const auto* piece = static_cast<const uint8_t*>(request.iov[i].iov_base);
+          both.insert(both.end(), piece, piece + request.iov[i].iov_len);
+        }
+        if (std::memcmp(at, both.data(), request.length) != 0) {
+          return TCMUD_MISCOMPARE;
+        }
+        std::memcpy(at, both.data() + request.length, request.length);
+        return TCMUD_OK;
+      }
       default:
         return TCMUD_NOT_SUPPORTED;
     }
@@ -146,6 +159,8 @@ void ram_get_props(void* handle, tcmud_props* props) {
   props->unmap = control->unmap;
   props->write_zeroes = control->write_zeroes;
   props->write_same = control->write_same;
+  props->compare_and_write = control->compare_and_write_unit != 0 ? TCMUD_NATIVE : TCMUD_EMULATE;
+  props->compare_and_write_unit = control->compare_and_write_unit;
   props->write_cache = control->write_cache;
   props->unmap_zeroes = 1;
   props->max_unmap_ranges = control->max_unmap_ranges;

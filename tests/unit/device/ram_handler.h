@@ -25,6 +25,7 @@ struct RamControl {
   uint32_t threads = 4;                      // kPool
   tcmud_support fua = TCMUD_NATIVE, flush = TCMUD_NATIVE, unmap = TCMUD_NATIVE,
                 write_zeroes = TCMUD_NATIVE, write_same = TCMUD_NONE;
+  uint32_t compare_and_write_unit = 0;  // bytes; 0 = the core emulates all of them
   uint32_t max_unmap_ranges = 4;
   uint64_t max_write_zeroes = 0;
   bool write_cache = true;
@@ -39,7 +40,7 @@ struct RamControl {
   bool complete_twice = false;
 
   std::atomic<uint64_t> opened{0}, closed{0}, requests{0}, fua_writes{0}, flushes{0}, unmaps{0},
-      zeroes{0}, writes{0};
+      zeroes{0}, writes{0}, compares{0};
   std::mutex mutex;
   std::vector<uint8_t> data;  // the medium; survives close and open
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dbus/service.h"
+#include "dbus/connection.h"
 
 #include <algorithm>
 #include <cstring>
@@ -11,25 +11,25 @@
 
 namespace tcmud::dbus {
 
-Service::Service(MainLoop& loop, const plugin::Registry& registry, Timing timing)
+Connection::Connection(MainLoop& loop, const char* name, Objects& objects, Timing timing)
     : loop_(loop),
+      name_(name),
+      objects_(objects),
       timing_(timing),
-      checks_(loop, registry, timing.check),
-      objects_(registry.list(), checks_),
       next_retry_(timing.first_retry) {}
 
-Service::~Service() = default;
+Connection::~Connection() = default;
 
-void Service::start(std::function<void()> settled) {
+void Connection::start(std::function<void()> settled) {
   settled_ = std::move(settled);
   settle_timer_ = loop_.after(timing_.settle, [this] {
-    log::warning("", "D-Bus: the bus doesn't answer; going on without");
+    log::warning("", "D-Bus: {}: the bus doesn't answer; going on without", name_);
     settle();
   });
   connect();
 }
 
-void Service::connect() {
+void Connection::connect() {
   objects_.withdraw();
   bus_.reset();
   if (auto opened = open(); !opened) {
@@ -37,7 +37,7 @@ void Service::connect() {
   }
 }
 
-Result<void> Service::open() {
+Result<void> Connection::open() {
   sd_bus* made = nullptr;
   if (const int error = sd_bus_open_system_with_description(&made, "tcmud"); error < 0) {
     return fail(-error, "no system bus: {}", std::strerror(-error));
@@ -50,7 +50,7 @@ Result<void> Service::open() {
                                   "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
                                   "Disconnected", on_disconnected, this);
   if (error >= 0) {
-    error = sd_bus_request_name_async(made, nullptr, kBusName, 0, on_name, this);
+    error = sd_bus_request_name_async(made, nullptr, name_, 0, on_name, this);
   }
   if (error >= 0) {
     error = sd_bus_attach_event(made, loop_.get(), SD_EVENT_PRIORITY_NORMAL);
@@ -61,16 +61,16 @@ Result<void> Service::open() {
   return {};
 }
 
-int Service::on_name(sd_bus_message* reply, void* data, sd_bus_error*) {
-  auto& self = *static_cast<Service*>(data);
+int Connection::on_name(sd_bus_message* reply, void* data, sd_bus_error*) {
+  auto& self = *static_cast<Connection*>(data);
   uint32_t code = 0;
   if (const sd_bus_error* error = sd_bus_message_get_error(reply)) {
-    self.lost(fmt::format("the bus refuses the name {}: {}", kBusName,
+    self.lost(fmt::format("the bus refuses the name: {}; is its policy in dbus-1/system.d?",
                           error->message != nullptr ? error->message : error->name));
   } else if (sd_bus_message_read(reply, "u", &code) < 0 || code != 1) {  // primary owner
-    self.lost(fmt::format("the name {} is another one's; is tcmu-runner running?", kBusName));
+    self.lost("the name is another one's; is a tcmud or tcmu-runner running?");
   } else {
-    log::info("", "D-Bus: serving as {}", kBusName);
+    log::info("", "D-Bus: serving as {}", self.name_);
     self.owns_name_ = true;
     self.told_.clear();
     self.next_retry_ = self.timing_.first_retry;
@@ -79,23 +79,23 @@ int Service::on_name(sd_bus_message* reply, void* data, sd_bus_error*) {
   return 1;
 }
 
-int Service::on_disconnected(sd_bus_message*, void* data, sd_bus_error*) {
-  static_cast<Service*>(data)->lost("the system bus closed the connection");
+int Connection::on_disconnected(sd_bus_message*, void* data, sd_bus_error*) {
+  static_cast<Connection*>(data)->lost("the system bus closed the connection");
   return 1;
 }
 
 // Often called from one of the bus's own callbacks, so the bus goes with the next attempt.
-void Service::lost(const std::string& why) {
+void Connection::lost(const std::string& why) {
   owns_name_ = false;
   if (why != std::exchange(told_, why)) {
-    log::warning("", "D-Bus: {}; trying again now and then", why);
+    log::warning("", "D-Bus: {}: {}; trying again now and then", name_, why);
   }
   retry_timer_ = loop_.after(next_retry_, [this] { connect(); });
   next_retry_ = std::min(next_retry_ * 2, timing_.last_retry);
   settle();
 }
 
-void Service::settle() {
+void Connection::settle() {
   settle_timer_.reset();
   if (auto settled = std::exchange(settled_, nullptr)) {
     settled();
