@@ -41,8 +41,7 @@ int main(int argc, char** argv) {
   const auto all = kernel.scan();
   for (const auto& found : *all) {
     devices.push_back(std::make_unique<tcmud::device::Device>(
-        kernel, registry, tcmud::device::Settings{}, found.device, found.minor,
-        [](tcmud::device::State) {}));
+        kernel, registry, tcmud::device::Settings{}, found.device, found.minor, nullptr));
     devices.back()->add(tcmud::kernel::Reply([](int status) {
       if (status != 0) {
         std::_Exit(1);
