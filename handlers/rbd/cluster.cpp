@@ -150,11 +150,10 @@ std::optional<api::Refusal> Cluster::configure(const Options& options, uint32_t 
   // Only this host has the log that such a cache keeps, but another one may take the image over.
   set("rbd_persistent_cache_mode", "disabled");
   // An owner of the image's lock that is taken for dead must never write again, also if it was only
-  // paused, and for longer than the hour that Ceph's monitors keep a client out by themselves.
+  // paused. For how long is not left to librbd: version 16 sends a time of its own in a form that
+  // monitors refuse, so that no lock could be broken. See RbdLockClient::break_lock.
   set("rbd_blocklist_on_break_lock", "true");
-  if (get("rbd_blocklist_expire_seconds") == "0") {
-    set("rbd_blocklist_expire_seconds", "86400");
-  }
+  set("rbd_blocklist_expire_seconds", "0");
   // A LUN's submitting thread must not wait for those before it. How much is under way is limited
   // by the ring.
   set("objecter_inflight_ops", "65536");
