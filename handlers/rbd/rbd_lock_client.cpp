@@ -15,10 +15,11 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr milliseconds kAnswerTime(3000);  // for an owner to answer; then it is taken for dead
-constexpr milliseconds kLongestAsk(6000);  // the cluster itself does not answer
-constexpr milliseconds kLook(200);         // how often to see whether the lock was released
-constexpr uint32_t kWatchSeconds = 15;     // a client that is gone is waited for no longer
+constexpr milliseconds kAnswerTime(3000);   // for an owner to answer; then it is taken for dead
+constexpr milliseconds kLongestAsk(6000);   // the cluster itself does not answer
+constexpr milliseconds kLook(200);          // how often to see whether the lock was released
+constexpr uint32_t kWatchSeconds = 15;      // a client that is gone is waited for no longer
+constexpr uint32_t kFencedSeconds = 86400;  // for how long a broken owner is kept out
 
 }  // namespace
 
@@ -91,7 +92,13 @@ int RbdLockClient::release() {
 }
 
 int RbdLockClient::break_lock(const std::string& owner) {
-  return checked(ceph_.lock_break(image_.handle(), RBD_LOCK_MODE_EXCLUSIVE, owner.c_str()));
+  const int r = checked(ceph_.lock_break(image_.handle(), RBD_LOCK_MODE_EXCLUSIVE, owner.c_str()));
+  if (r >= 0) {
+    // It is fenced, but by default for an hour only, and a host can be paused for longer.
+    std::string address = owner;
+    (void)ceph_.blocklist_add(cluster_, address.data(), kFencedSeconds);
+  }
+  return r;
 }
 
 int RbdLockClient::get_tag(std::string& tag) {

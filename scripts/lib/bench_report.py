@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every measurement of scripts/bench needs: statistics, the machine, targets, building what is measured."""
+import atexit
 import datetime
 import os
 import platform
@@ -61,14 +62,21 @@ def machine():
 
 
 def set_nice(value):
-    """The nice value from now on; where sessions are scheduled as groups, the group's too."""
+    """The nice value from now on; where sessions are scheduled as groups, the group's too, until this ends."""
     if value != 0:
         try:
-            with open("/proc/self/autogroup", "w", encoding="ascii") as group:
-                group.write(str(value))
+            with open("/proc/self/autogroup", encoding="ascii") as group:
+                before = group.read().split()[-1]
+            set_group_nice(value)
+            atexit.register(set_group_nice, before)
         except OSError:
             pass
     return os.nice(value)
+
+
+def set_group_nice(value):
+    with open("/proc/self/autogroup", "w", encoding="ascii") as group:
+        group.write(str(value))
 
 
 def revision():

@@ -17,7 +17,9 @@ client=iqn.1994-05.com.redhat:rh7-client
 address=192.168.122.101
 user=myiscsiusername password=myiscsipassword
 host=$(uname -n)
-api_log=$LIO_STATE/rbd-target-api.log
+# Where they can be looked at afterwards, also when time ran out.
+logs=${VM_OUT:-$LIO_STATE}
+api_log=$logs/rbd-target-api.log
 
 # A gateway has an address that is not the loopback interface's, and its name leads to it.
 gateway_host() {
@@ -56,19 +58,19 @@ api_stop() {
 }
 
 # gwcli_does COMMAND...: as if typed, all in one run: a start of it takes long. It ends with 0 whatever happens and says `ok`
-# after each that changed something; what it said is in $LIO_STATE/gwcli.
+# after each that changed something; what it said is in $logs/gwcli.
 gwcli_does() {
-  env -u CEPH_ARGS HOME=/root timeout 400 gwcli < <(printf '%s\n' "$@") 2>&1 | sed 's/\x1b\[[0-9;]*m//g' >"$LIO_STATE/gwcli" ||
-    fail "gwcli ended with status $?: $(<"$LIO_STATE/gwcli")"
+  env -u CEPH_ARGS HOME=/root timeout 400 gwcli < <(printf '%s\n' "$@") 2>&1 | sed 's/\x1b\[[0-9;]*m//g' >"$logs/gwcli" ||
+    fail "gwcli ended with status $?: $(<"$logs/gwcli")"
 }
 
-gwcli_said() { grep -Eq -- "$1" "$LIO_STATE/gwcli" || fail "gwcli did not say '$1': $(<"$LIO_STATE/gwcli")"; }
+gwcli_said() { grep -Eq -- "$1" "$logs/gwcli" || fail "gwcli did not say '$1': $(<"$logs/gwcli")"; }
 
 # gwcli_changed COUNT: that many commands went well.
 gwcli_changed() {
   local count
-  count=$(grep -cE '(^|> )ok$' "$LIO_STATE/gwcli" || true)
-  [[ $count -eq $1 ]] || fail "gwcli did $count things, not $1: $(<"$LIO_STATE/gwcli")"
+  count=$(grep -cE '(^|> )ok$' "$logs/gwcli" || true)
+  [[ $count -eq $1 ]] || fail "gwcli did $count things, not $1: $(<"$logs/gwcli")"
 }
 
 # node OPTION...: iscsiadm on the record of the target.
@@ -132,7 +134,7 @@ an_initiator_logs_in_with_chap_and_uses_it() {
   mounted=$(mount_at "$disk" gateway)
   [[ $(b2sum <"$mounted/data") == "$sum" ]] || fail "the data changed"
   umount "$mounted"
-  fsck.ext4 -fn "$disk" >/dev/null
+  fsck.ext4 -fn "$disk" >/dev/null 2>&1 || fail "the file system is damaged"
 }
 
 # The manager hears of it within some seconds, and the API asks the manager every now and then.
@@ -167,7 +169,7 @@ a_disk_and_a_target_are_reconfigured_and_grown() {
   lio_wait 10 test "$(disk_bytes "$disk")" -eq $((96 << 20)) || fail "the disk has $(disk_bytes "$disk") bytes"
   resize2fs "$disk" >/dev/null 2>&1
   umount "$mounted"
-  fsck.ext4 -fn "$disk" >/dev/null
+  fsck.ext4 -fn "$disk" >/dev/null 2>&1 || fail "the file system is damaged"
   log_out
   gwcli_does "/disks reconfigure rbd/disk_1 max_data_area_mb 16" "/iscsi-targets/$target reconfigure cmdsn_depth 64" \
     "/disks info rbd/disk_1"
@@ -176,7 +178,7 @@ a_disk_and_a_target_are_reconfigured_and_grown() {
   [[ $(lun_attrib rbd.disk_1 max_data_area_mb) -eq 16 ]] || fail "the LUN has $(lun_attrib rbd.disk_1 max_data_area_mb)"
   log_in
   [[ $(disk_bytes "$disk") -eq $((96 << 20)) ]] || fail "the disk has $(disk_bytes "$disk") bytes"
-  fsck.ext4 -fn "$disk" >/dev/null
+  fsck.ext4 -fn "$disk" >/dev/null 2>&1 || fail "the file system is damaged"
   log_out
 }
 
@@ -187,9 +189,9 @@ everything_is_taken_away() {
     "/disks delete rbd/disk_1" \
     "/iscsi-targets/$target/gateways delete gateway_name=$host confirm=true" \
     "/iscsi-targets delete $target"
-  ! lun_folder rbd.disk_1 || fail "the LUN is still there: $(<"$LIO_STATE/gwcli")"
-  rbd info disk_1 >/dev/null 2>&1 && fail "the image is still there: $(<"$LIO_STATE/gwcli")"
-  [[ ! -d $lio_target/iscsi/$target ]] || fail "the target is still there: $(<"$LIO_STATE/gwcli")"
+  ! lun_folder rbd.disk_1 || fail "the LUN is still there: $(<"$logs/gwcli")"
+  rbd info disk_1 >/dev/null 2>&1 && fail "the image is still there: $(<"$logs/gwcli")"
+  [[ ! -d $lio_target/iscsi/$target ]] || fail "the target is still there: $(<"$logs/gwcli")"
   api_stop
   expect_stop
 }

@@ -101,7 +101,7 @@ resize_is_followed() {
   [[ $(b2sum <"$mounted/before") == "$sum" ]] || fail "the old data changed"
   head -c 40M /dev/urandom >"$mounted/after"
   umount "$mounted"
-  fsck.ext4 -fn "$disk" >/dev/null
+  fsck.ext4 -fn "$disk" >/dev/null 2>&1 || fail "the file system is damaged"
   same_as_exported grow "$disk"
   loop_detach grow
   lun_remove grow

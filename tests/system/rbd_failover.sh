@@ -77,11 +77,11 @@ set_up() {
   # Nobody answers for either before both daemons run, and each of them is told of both.
   for name in a b; do
     lun_create "$name" "$(rbd_config "$image")" "$bytes" nl_reply_supported=-1
-    # What a dead gateway had is given up soon.
-    lun_attrib "$name" cmd_time_out 4
     echo 5ca1ab1e-0000-4000-8000-000000000001 >"$(lun_folder "$name")/wwn/vpd_unit_serial"
     port_groups "$name"
   done
+  # The first is the one that fails: what it had is to be given up soon. The other has its time to get the lock.
+  lun_attrib a cmd_time_out 4
   gateway_make a b
   gateway_make b a
   as a daemon_start

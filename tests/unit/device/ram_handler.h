@@ -48,7 +48,7 @@ struct RamControl {
   // to say what became of it.
   struct Lock {
     bool used = false;  // props.lock
-    bool grants = true;
+    std::atomic<bool> grants{true};
     std::mutex mutex;  // guards what follows
     tcmud_lock_status status{};
     uint32_t acquires = 0, enables = 0, releases = 0;
@@ -59,8 +59,8 @@ struct RamControl {
   void move_lock(uint32_t state, int32_t group = -1, bool attempt_ends = false);
   [[nodiscard]] tcmud_lock_status lock_status();
 
-  uint32_t command_timeout = UINT32_MAX;  // s, as told last
-  std::function<void()> tell_resized;     // TCMUD_EVENT_RESIZED; while the disk is open
+  std::atomic<uint32_t> command_timeout{UINT32_MAX};  // s, as told last
+  std::function<void()> tell_resized;                 // TCMUD_EVENT_RESIZED; while the disk is open
   std::function<void(tcmud_backend_state, const char*)> tell_state;
 };
 

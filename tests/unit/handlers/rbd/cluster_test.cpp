@@ -41,7 +41,7 @@ TEST_F(ClusterTest, the_service_map_gets_the_keys_that_its_readers_know) {
             "pool_name=pool\nimage_name=image\nimage_id=4711\ndaemon_type=portal\ndaemon_prefix=" +
                 node + "\n");
   cluster.update_status({.lock_owner = true, .lock_lost = 1, .connection_lost = 2, .timed_out = 3});
-  EXPECT_EQ(ceph_.service_status.back(),
+  EXPECT_EQ(ceph_.service_status(),
             "lock_owner=true\nlock_lost_cnt=1\nconn_lost_cnt=2\ncmd_timed_out_cnt=3\n");
 }
 

@@ -60,6 +60,16 @@ FakeCeph::~FakeCeph() {
   the_one = nullptr;
 }
 
+std::string FakeCeph::service_status() {
+  const std::lock_guard lock(mutex_);
+  return service_status_;
+}
+
+void FakeCeph::tell_service_status(std::string status) {
+  const std::lock_guard lock(mutex_);
+  service_status_ = std::move(status);
+}
+
 void FakeCeph::fail_call(uint64_t k, int error) {
   const std::lock_guard lock(mutex_);
   calls_ = 0;
@@ -212,7 +222,7 @@ struct FakeCalls {
     return f().step("service_register");
   }
   static int service_update_status(rados_t, const char* status) {
-    f().service_status.push_back(unpack(status));
+    f().tell_service_status(unpack(status));
     return f().step("service_update_status");
   }
   static uint64_t get_instance_id(rados_t) { return 4711; }

@@ -64,7 +64,9 @@ class FakeCeph {
                                                   {"rbd_discard_granularity_bytes", "65536"}};
   std::map<std::string, std::string> monitors;  // a word of a command, and its answer
   std::string service_daemon, service_metadata;
-  std::vector<std::string> service_status;
+  // What the service map was told last; "" = nothing yet. Any thread.
+  std::string service_status();
+  void tell_service_status(std::string status);
   std::atomic<int> connects{0};
 
  private:
@@ -73,6 +75,7 @@ class FakeCeph {
   int submit(rbd_completion_t completion, Operation operation);
 
   std::mutex mutex_;
+  std::string service_status_;
   uint64_t calls_ = 0, fail_at_ = 0;
   int error_ = 0;
   std::string failed_;
