@@ -80,30 +80,40 @@ bool Gateway::ended() const {
 }
 
 void Gateway::reap() {
+  if (pid_ <= 0) {
+    return;
+  }
   int status = 0;
   ::waitpid(pid_, &status, 0);
   pid_ = -1;
 }
 
+// A process that is no more has the number -1, which to kill() means everybody.
+void Gateway::signal(int number) const {
+  if (pid_ > 0) {
+    ::kill(pid_, number);
+  }
+}
+
 void Gateway::kill() {
-  ::kill(pid_, SIGKILL);
+  signal(SIGKILL);
   reap();
 }
 
 void Gateway::pause() {
-  ::kill(pid_, SIGSTOP);
+  signal(SIGSTOP);
 }
 
 void Gateway::resume() {
-  ::kill(pid_, SIGCONT);
+  signal(SIGCONT);
 }
 
 bool Gateway::stop() {
   if (pid_ < 0) {
     return true;
   }
-  ::kill(pid_, SIGTERM);
-  ::kill(pid_, SIGCONT);
+  signal(SIGTERM);
+  signal(SIGCONT);
   int status = -1;
   if (!eventually([&] { return ::waitpid(pid_, &status, WNOHANG) == pid_; },
                   std::chrono::seconds(60))) {

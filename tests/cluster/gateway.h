@@ -40,6 +40,7 @@ class Gateway {
  private:
   [[nodiscard]] bool ended() const;
   void reap();
+  void signal(int number) const;
 
   const int group_;
   std::string socket_;
