@@ -71,7 +71,7 @@ uint32_t choose_osd_op_timeout(uint32_t wanted, uint32_t configured, uint32_t gr
 std::string pack(const std::vector<std::pair<std::string, std::string>>& pairs) {
   std::string packed;
   for (const auto& [key, value] : pairs) {
-    packed += key + '\0' + value + '\0';
+    packed.append(key).append(1, '\0').append(value).append(1, '\0');
   }
   return packed + '\0';
 }

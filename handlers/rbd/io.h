@@ -85,7 +85,7 @@ class Io {
   }
 
  private:
-  static void ended(rbd_completion_t completion, void* request);
+  static void ended(rbd_completion_t completion, void* arg);
 
   int32_t hand_over(tcmud_request& request);
   int32_t unmap(tcmud_request& request);
