@@ -361,13 +361,21 @@ lio_bounded() {
 
 lio_gone() { ! kill -0 "$1" 2>/dev/null; }
 
+# Others call the links to LUNs and backstores something else than we do.
+lio_unlink() {
+  local link
+  for link in "$@"; do
+    [[ ! -L $link ]] || rm -f "$link"
+  done
+}
+
 lio_clear_iscsi_target() {
   local group
   for group in "$1"/tpgt_*; do
     echo 0 >"$group/enable"
-    rm -f "$group"/acls/*/lun_*/mapped
+    lio_unlink "$group"/acls/*/lun_*/*
     rmdir "$group"/acls/*/lun_* "$group"/acls/*
-    rm -f "$group"/lun/lun_*/backstore
+    lio_unlink "$group"/lun/lun_*/*
     rmdir "$group"/lun/lun_* "$group"/np/* "$group"
   done
   rmdir "$1"
@@ -381,9 +389,9 @@ lio_clear_loop_target() {
 }
 
 # lio_clear: whatever is attached is detached, whatever LUN there is is removed, the daemon is stopped. Carries on over
-# errors: it runs after something went wrong.
-lio_clear() {
-  local folder
+# errors: it runs after something went wrong. lio_is_clear tells how it went.
+lio_clear() (
+  set +e
   if compgen -G '/sys/class/iscsi_session/session*' >/dev/null; then
     timeout 60 iscsiadm --mode node --logoutall=all
     timeout 20 iscsiadm --mode node --op delete
@@ -407,4 +415,6 @@ lio_clear() {
     daemon_stop TERM 15 || daemon_stop KILL 5
   fi
   return 0
-} >/dev/null 2>&1
+) >/dev/null 2>&1
+
+lio_is_clear() { ! compgen -G "$lio_target/core/user_*/*/" >/dev/null && ! compgen -G "$lio_target/iscsi/iqn.*" >/dev/null; }

@@ -100,8 +100,12 @@ void Gateway::kill() {
   reap();
 }
 
+// kill() returns when one thread has been told; the others may take a write or two until they
+// stop.
 void Gateway::pause() {
   signal(SIGSTOP);
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WEXITED | WNOWAIT);
 }
 
 void Gateway::resume() {

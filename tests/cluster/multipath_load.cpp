@@ -122,17 +122,25 @@ milliseconds MultipathLoad::first_done_after(Clock::time_point when, millisecond
   if (all.size() != versions_.size() * kBlockBytes) {
     return ::testing::AssertionFailure() << "it has " << all.size() << " bytes";
   }
+  std::string first;
+  size_t wrong = 0;
   for (uint64_t block = 0; block < versions_.size(); ++block) {
     const auto begin = all.begin() + static_cast<ptrdiff_t>(block * kBlockBytes);
-    const std::vector<uint8_t> wanted = content(block, versions_[block]);
-    if (!std::equal(wanted.begin(), wanted.end(), begin)) {
-      const std::vector<uint8_t> older =
-          content(block, std::max(versions_[block], uint32_t{1}) - 1);
-      return ::testing::AssertionFailure()
-             << "block " << block << " does not have what was written last (version "
-             << versions_[block] << ")"
-             << (std::equal(older.begin(), older.end(), begin) ? " but what was before" : "");
+    const auto has = [&](uint32_t version) {
+      const std::vector<uint8_t> wanted = content(block, version);
+      return std::equal(wanted.begin(), wanted.end(), begin);
+    };
+    if (has(versions_[block])) {
+      continue;
     }
+    if (wrong++ == 0) {
+      first = "block " + std::to_string(block) + " does not have what was written last (version " +
+              std::to_string(versions_[block]) + ")" +
+              (versions_[block] > 0 && has(versions_[block] - 1) ? " but what was before" : "");
+    }
+  }
+  if (wrong > 0) {
+    return ::testing::AssertionFailure() << first << "; " << wrong << " blocks are wrong";
   }
   return ::testing::AssertionSuccess();
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Debian's own ceph-iscsi, unmodified, with this daemon in the place of tcmu-runner: gwcli makes a target, a gateway and a disk
-# as the guides of Ceph do it, an initiator logs in with CHAP, and the disk is tuned and grown. Each case goes
+# as the guides of Ceph do it, an initiator logs in with CHAP, and the disk is tuned, grown and taken away again. Each case goes
 # on where the one before ended.
 # usage: ceph_iscsi.sh
 
@@ -51,6 +51,11 @@ api_start() {
 api_runs() { kill -0 "$(<"$LIO_STATE/api.pid")" 2>/dev/null; }
 api_gone() { ! api_runs; }
 api_listens_or_died() { api_gone || (: <"/dev/tcp/127.0.0.1/5000") 2>/dev/null; }
+
+api_stop() {
+  kill "$(<"$LIO_STATE/api.pid")"
+  lio_wait 60 api_gone || fail "rbd-target-api does not end"
+}
 
 # gwcli_does COMMAND...: as if typed, all in one run: a start of it takes long. It ends with 0 whatever happens and says `ok`
 # after each that changed something; what it said is in $logs/gwcli.
@@ -177,9 +182,24 @@ a_disk_and_a_target_are_reconfigured_and_grown() {
   log_out
 }
 
+everything_is_taken_away() {
+  gwcli_does "/iscsi-targets/$target/hosts/$client disk remove rbd/disk_1" \
+    "/iscsi-targets/$target/hosts delete $client" \
+    "/iscsi-targets/$target/disks delete rbd/disk_1" \
+    "/disks delete rbd/disk_1" \
+    "/iscsi-targets/$target/gateways delete gateway_name=$host confirm=true" \
+    "/iscsi-targets delete $target"
+  ! lun_folder rbd.disk_1 || fail "the LUN is still there: $(<"$logs/gwcli")"
+  rbd info disk_1 >/dev/null 2>&1 && fail "the image is still there: $(<"$logs/gwcli")"
+  [[ ! -d $lio_target/iscsi/$target ]] || fail "the target is still there: $(<"$logs/gwcli")"
+  api_stop
+  expect_stop
+}
+
 ceph_start --mgr
 run_case gwcli_makes_target_gateway_and_disk
 run_case an_initiator_logs_in_with_chap_and_uses_it
 run_case gwcli_tells_the_state_of_the_disk
 run_case a_disk_and_a_target_are_reconfigured_and_grown
+run_case everything_is_taken_away
 finish_cases

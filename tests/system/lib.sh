@@ -85,6 +85,7 @@ show_logs() {
 finish_cases() {
   unmount_all
   lio_clear
+  lio_is_clear || fail "the kernel did not let go of everything: $(ls -d "$lio_target"/core/user_*/*/ "$lio_target"/iscsi/iqn.* 2>/dev/null)"
   [[ $cases_run -gt 0 ]] || fail "no case ran"
   if [[ $cases_failed -gt 0 ]]; then
     printf '%d of %d cases failed\n' "$cases_failed" "$cases_run"

@@ -6,6 +6,8 @@
 #include <ctime>
 #include <future>
 
+#include <sys/eventfd.h>
+
 #include "device_fixture.h"
 
 // How a LUN comes and goes, and what the ring and its handler may do to it meanwhile.
@@ -27,6 +29,28 @@ INSTANTIATE_TEST_SUITE_P(Models, DeviceTest,
                          });
 
 namespace {
+
+class AsynchronousDeviceTest : public DeviceTest {};
+
+INSTANTIATE_TEST_SUITE_P(Models, AsynchronousDeviceTest,
+                         ::testing::Values(RamControl::Model::kInline,
+                                           RamControl::Model::kThreaded),
+                         [](const auto& model) {
+                           return model.param == RamControl::Model::kInline ? "inline" : "threaded";
+                         });
+
+// A lock that was lost, say, while nobody wrote.
+TEST_P(AsynchronousDeviceTest, AHandlerThatCallsIsReapedAlsoWhenItHasNoRequest) {
+  const Fd calls(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  control_.event_fd = calls.get();
+  bring_up();
+  for (uint64_t call = 1; call <= 3; ++call) {
+    ASSERT_EQ(::eventfd_write(calls.get(), 1), 0);
+    ASSERT_TRUE(eventually([&] { return control_.heard == call; })) << call;
+  }
+  EXPECT_EQ(control_.requests, 0u);
+  take_down();
+}
 
 TEST_P(DeviceTest, AFailedOpenIsTheReplyAndLeavesNothingOpen) {
   control_.open_verdict = [] { return -ENXIO; };

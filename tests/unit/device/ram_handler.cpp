@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <string_view>
 
+#include <unistd.h>
+
 namespace tcmud::test {
 
 namespace {
@@ -166,6 +168,15 @@ void ram_get_props(void* handle, tcmud_props* props) {
   props->max_unmap_ranges = control->max_unmap_ranges;
   props->max_write_zeroes_length = control->max_write_zeroes;
   props->lock = control->lock.used;
+  props->event_fd = pool ? -1 : control->event_fd;
+}
+
+uint32_t ram_reap(void*) {
+  uint64_t calls = 0;
+  if (control->event_fd >= 0 && ::read(control->event_fd, &calls, sizeof calls) == sizeof calls) {
+    control->heard += calls;
+  }
+  return 0;  // requests done
 }
 
 int32_t ram_submit(void* handle, tcmud_request* request) {
@@ -260,7 +271,7 @@ constexpr tcmud_handler kRam = {
     .get_props = ram_get_props,
     .submit = ram_submit,
     .flush_batch = nullptr,
-    .reap = nullptr,
+    .reap = ram_reap,
     .cancel = nullptr,
     .resize = ram_resize,
     .close = ram_close,

@@ -29,6 +29,8 @@ struct RamControl {
   uint32_t max_unmap_ranges = 4;
   uint64_t max_write_zeroes = 0;
   bool write_cache = true;
+  int event_fd = -1;               // not kPool: an eventfd of the test's, which reap() reads
+  std::atomic<uint64_t> heard{0};  // calls by it
 
   // Asked before each request is done; anything but TCMUD_OK is the answer. Any thread.
   std::function<int32_t(const tcmud_request&)> verdict;
