@@ -42,6 +42,9 @@ class Session {
 
   void next() {
     const FuzzedCommand s = any_command(in_, model_);
+    if (s.failing != 0) {
+      lun_.let_work_end();
+    }
     lun_.end_later(s.ends_later || s.waits);
     lun_.let_fail(s.failing, kFailures[s.failure % std::size(kFailures)]);
     const Outcome outcome = s.waits ? run_while_others_try(s) : run(s);

@@ -151,6 +151,14 @@ void FuzzedLun::end_later(bool later) {
   control_.model = later ? RamControl::Model::kThreaded : RamControl::Model::kInline;
 }
 
+void FuzzedLun::let_work_end() {
+  // Whatever was taken before it has been handed over when this one is answered.
+  (void)run(cdb::inquiry(), {}, 36);
+  while (control_.queued != 0) {
+    pause();
+  }
+}
+
 void FuzzedLun::let_fail(int number, int32_t status) {
   failed_ = false;
   status_ = status;

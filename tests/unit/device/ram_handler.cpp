@@ -107,6 +107,7 @@ struct Disk {
       if (twice) {
         host->complete(request, status, TCMUD_NO_INFO);
       }
+      --control->queued;
       lock.lock();
     }
   }
@@ -186,6 +187,7 @@ int32_t ram_submit(void* handle, tcmud_request* request) {
   }
   const std::lock_guard lock(disk->mutex);
   disk->queue.push_back(request);
+  ++control->queued;
   disk->came.notify_one();
   return TCMUD_QUEUED;
 }

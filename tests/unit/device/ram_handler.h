@@ -41,8 +41,8 @@ struct RamControl {
   std::function<int32_t()> open_verdict;  // 0 or a negative errno
   bool complete_twice = false;
 
-  std::atomic<uint64_t> opened{0}, closed{0}, requests{0}, fua_writes{0}, flushes{0}, unmaps{0},
-      zeroes{0}, writes{0}, compares{0};
+  std::atomic<uint64_t> opened{0}, closed{0}, requests{0}, queued{0}, fua_writes{0}, flushes{0},
+      unmaps{0}, zeroes{0}, writes{0}, compares{0};
   std::mutex mutex;
   std::vector<uint8_t> data;  // the medium; survives close and open
 
