@@ -23,6 +23,15 @@ function(tcmud_handler name)
   install(TARGETS handler_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tcmud)
 endfunction()
 
+# tcmud_compile_as_test(<name>)
+function(tcmud_compile_as_test name)
+  target_compile_options(${name} PRIVATE -O0) # half the time to compile; what is tested stays as it is
+  if(TCMUD_FUZZ)
+    target_compile_options(${name} PRIVATE -fno-sanitize=fuzzer-no-link) # no fuzzer finds its way through a test
+  endif()
+  target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest_main)
+endfunction()
+
 # tcmud_test(<name> SOURCES ... [LINK ...] [TIMEOUT s] [LABELS ...] [SINGLE_THREADED]): one GoogleTest binary, one ctest entry.
 # SINGLE_THREADED says that nothing in it starts a thread: ThreadSanitizer has nothing to find there.
 function(tcmud_test name)
@@ -38,11 +47,11 @@ function(tcmud_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/daemon ${PROJECT_SOURCE_DIR}/include)
-  target_compile_options(${name} PRIVATE -O0) # half the time to compile; what is tested stays as it is
-  if(TCMUD_FUZZ)
-    target_compile_options(${name} PRIVATE -fno-sanitize=fuzzer-no-link) # no fuzzer finds its way through a test
+  tcmud_compile_as_test(${name})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} Threads::Threads)
+  if(TARGET tcmud_test_headers)
+    target_precompile_headers(${name} REUSE_FROM tcmud_test_headers)
   endif()
-  target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gmock GTest::gtest_main Threads::Threads)
   target_link_options(${name} PRIVATE ${TCMUD_LTO_OFF})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)

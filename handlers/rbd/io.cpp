@@ -58,19 +58,21 @@ int32_t Io::submit(tcmud_request& request) {
   if (request.offset + request.length > size()) {
     return TCMUD_OUT_OF_RANGE;
   }
-  if (changes_data(request.op)) {
-    if (read_only_) {
-      return TCMUD_WRITE_PROTECTED;
-    }
-    if (gate_ != nullptr && !gate_->enter()) {
-      return TCMUD_NO_LOCK;
-    }
+  if (read_only_ && changes_data(request.op)) {
+    return TCMUD_WRITE_PROTECTED;
+  }
+  if (needs_lock(request.op) && !gate_->enter()) {
+    return TCMUD_NO_LOCK;
   }
   Context& context = api::context<Context>(request);
   context.io = this;
   context.bounce = nullptr;
   in_flight_.fetch_add(1, std::memory_order_relaxed);
   return request.op == TCMUD_OP_UNMAP ? unmap(request) : hand_over(request);
+}
+
+bool Io::needs_lock(uint16_t op) const {
+  return gate_ != nullptr && (changes_data(op) || (cached_ && op == TCMUD_OP_READ));
 }
 
 int32_t Io::hand_over(tcmud_request& request) {
@@ -176,7 +178,7 @@ int Io::compare_and_write(tcmud_request& request, rbd_completion_t completion) {
 
 void Io::undo(tcmud_request& request) {
   delete[] api::context<Context>(request).bounce;
-  if (gate_ != nullptr && changes_data(request.op)) {
+  if (needs_lock(request.op)) {
     gate_->leave();
   }
   in_flight_.fetch_sub(1, std::memory_order_release);
@@ -208,7 +210,7 @@ void Io::finish(tcmud_request& request, int64_t result) {
   uint64_t info = TCMUD_NO_INFO;
   const int32_t status = judge(request, result, info);
   delete[] api::context<Context>(request).bounce;
-  if (gate_ != nullptr && changes_data(request.op)) {
+  if (needs_lock(request.op)) {
     gate_->leave();
   }
   device_.complete(request, status, info);  // from here on the request is not ours

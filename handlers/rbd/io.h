@@ -49,7 +49,8 @@ struct Context {
 struct IoTraits {
   bool flush = false;  // a completed write may be volatile, or an ordered journal is kept
   bool read_only = false;
-  uint64_t size = 0;  // bytes of the image
+  bool cached = false;  // reads may be answered from memory, which is right only under the lock
+  uint64_t size = 0;    // bytes of the image
 };
 
 class Io {
@@ -61,6 +62,7 @@ class Io {
         image_(image),
         flush_(traits.flush),
         read_only_(traits.read_only),
+        cached_(traits.cached),
         device_(device),
         observer_(observer),
         gate_(gate),
@@ -95,11 +97,13 @@ class Io {
   int32_t judge(const tcmud_request& request, int64_t result, uint64_t& info);
   int32_t failed(const tcmud_request& request, int error, uint64_t& info);
   void undo(tcmud_request& request);
+  [[nodiscard]] bool needs_lock(uint16_t op) const;
 
   const Ceph& ceph_;
   const rbd_image_t image_;
   const bool flush_;
   const bool read_only_;
+  const bool cached_;
   const api::Device device_;
   Observer& observer_;
   WriteGate* const gate_;

@@ -72,6 +72,7 @@ Session::Session(const Ceph& ceph, const Options& options, Cluster cluster, Imag
       io_(ceph, image_.handle(),
           IoTraits{.flush = geometry().cache || geometry().journal,
                    .read_only = options.read_only,
+                   .cached = geometry().cache,
                    .size = geometry().size},
           device, *this, gate) {
   if (gate != nullptr) {
