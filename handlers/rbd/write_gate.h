@@ -6,7 +6,8 @@
 
 namespace tcmud::rbd {
 
-// Lets writes, and reads where a cache may answer them, through while the lock is ours and enabled, and knows how many are under way.
+// Lets writes, and reads where a cache may answer them, through while the lock is ours and enabled,
+// and knows how many are under way.
 //
 // One order over both atomics decides: either a write sees that the gate is closed, or whoever
 // closed it sees the write.
