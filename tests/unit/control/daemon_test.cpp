@@ -401,10 +401,13 @@ TEST_F(DaemonTest, a_handler_that_hangs_in_close_does_not_keep_the_daemon_from_e
         if (!logs("user_0/stuck: hanging in close")) {
           std::_Exit(78);
         }
+        if (!eventually([&] { return !good.device->is_open(); })) {
+          std::_Exit(79);
+        }
         ::kill(::getpid(), SIGTERM);
         thread_.join();
       },
-      testing::ExitedWithCode(1), "ending without waiting for user_0/stuck\n");
+      testing::ExitedWithCode(1), "ending without waiting for user_0/stuck");
 }
 
 // A dead cluster: rmdir, and with it targetcli, hung until the cluster came back.
