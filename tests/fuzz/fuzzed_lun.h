@@ -47,8 +47,8 @@ class FuzzedLun {
   // Whether requests end while the engine submits them, or later, on other threads. Only while no
   // command is in flight.
   void end_later(bool later);
-  // Returns when also that is done which was answered ahead of its work: a request of it that failed
-  // would be taken for one of the next command's.
+  // Returns when also that is done which was answered ahead of its work: a request of it that
+  // failed would be taken for one of the next command's.
   void let_work_end();
   // The `number`th request from now on fails, the first one being 1; 0: none does.
   void let_fail(int number, int32_t status);
